@@ -26,8 +26,8 @@ mod stream;
 mod takeover;
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{Context, ContextBuilder};
 use tokio::sync::watch;
@@ -133,6 +133,8 @@ pub struct Standby {
     journal: Options,
     id: String,
     view: watch::Sender<StandbyView>,
+    /// When the bus was last found not to answer.
+    unheard: Mutex<Option<Instant>>,
 }
 
 /// A leadership: for as long as it lasts, what the journal commits counts.
@@ -155,8 +157,8 @@ impl Standby {
     #[must_use]
     pub fn new(options: ClusterOptions, bus: Bus, directory: PathBuf, journal: Options) -> Self {
         let id = Uuid::new_v4().simple().to_string();
-        let view = watch::Sender::default();
-        Self { options, bus, directory, journal, id, view }
+        let (view, unheard) = (watch::Sender::default(), Mutex::default());
+        Self { options, bus, directory, journal, id, view, unheard }
     }
 
     /// What it knows of the leader.
@@ -271,7 +273,14 @@ impl Standby {
             it.leader = leader;
             changed
         });
-        if !matches!(looked, Ok(None)) || member.waits.is_some() {
+        // When all come back to a bus that was away, who leads is to renew its lease first.
+        let mut unheard = self.unheard.lock().unwrap_or_else(PoisonError::into_inner);
+        if looked.is_err() {
+            *unheard = Some(Instant::now());
+        }
+        let is_early = unheard.is_some_and(|it| it.elapsed() < leases.lasts);
+        drop(unheard);
+        if is_early || !matches!(looked, Ok(None)) || member.waits.is_some() {
             return None;
         }
         let member = Member { role: MemberRole::Leader, ..member };

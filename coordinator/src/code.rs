@@ -444,10 +444,10 @@ codes! {
          instance. `windlass cluster status` shows all of them.";
     /// Another coordinator leads.
     Fenced = "WL0621", 503, "Leadership lost",
-        "Another coordinator of the cluster has taken over, so this one has ended: nothing that it had \
-         not acknowledged before is kept, and nothing that it had is lost. Start it again (a service \
-         manager does), and it follows the new leader. Where this comes often, the machine or its way \
-         to NATS stands still for longer than --cluster-lease.";
+        "Another coordinator of the cluster has taken over, so this one has ended. What it had \
+         acknowledged is kept; of what it had not, repeat starts under the same `Idempotency-Key`. \
+         Start it again (a service manager does), and it follows the new leader. Where this comes \
+         often, the machine or its way to NATS stands still for longer than --cluster-lease.";
     /// The log does not answer.
     LogAway = "WL0622", 503, "Cluster log unavailable",
         "The log of the cluster, a stream of NATS JetStream, cannot be appended to: NATS does not \

@@ -818,7 +818,7 @@ pub enum JournalError {
     },
     /// Another coordinator leads the cluster.
     #[error(
-        "another coordinator leads the cluster since ({0}): nothing is written here any more; start \
+        "another coordinator leads the cluster ({0}): nothing is written here any more; start \
          this one again, and it follows"
     )]
     Fenced(String),

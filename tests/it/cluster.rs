@@ -9,6 +9,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use windlass_proto::metric::table;
 
 use crate::support::client::{Answer, Api};
 use crate::support::command::windlass;
@@ -261,8 +262,12 @@ async fn a_standby_takes_over_with_all_that_was_acknowledged() {
     println!("cluster: {} starts, gaps of {gaps:?} ms", acknowledged.len());
     all_ended(&leader, &acknowledged).await;
     let metrics = leader.get("/metrics").await;
-    let told = format!("windlass_cluster_epoch {}", failovers() + 1);
-    assert!(metrics.body.as_str().unwrap().contains(&told), "{metrics:?}");
+    let metrics = metrics.body.as_str().unwrap();
+    let told = format!("windlass_cluster_epoch {}\n", failovers() + 1);
+    assert!(metrics.contains(&told), "{metrics}");
+    for family in table::cluster::PART.families {
+        assert!(metrics.contains(family.name), "{} is not shown", family.name);
+    }
     assert!(!worker.stderr().contains("panicked at"));
     all.assert_sound();
 }

@@ -173,7 +173,11 @@ fn a_directory_belongs_to_one_cluster_and_can_be_emptied() {
     let replica = open(here.path());
     assert!(replica.followed().is_none() && !replica.is_empty());
     let mut batches = Vec::new();
-    replica.records(&mut |batch| Ok(batches.push(batch))).unwrap();
+    let mut take = |batch| {
+        batches.push(batch);
+        Ok(())
+    };
+    replica.records(&mut take).unwrap();
     drop(replica);
     let there = tempfile::tempdir().unwrap();
     let mut filled = open(there.path());

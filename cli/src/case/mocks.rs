@@ -147,7 +147,7 @@ impl Mocks {
             Some((issuer, subject)) => [issuer.into(), subject.into(), "test".into()],
             None => ["test".into(), by, "test".into()],
         });
-        let by = Requester { actor, reason: text("reason").or(failure.map(Arc::from)) };
+        let by = Requester { actor, reason: text("reason").or(failure) };
         let approved = output.get("approved") == Some(&Value::Bool(true));
         let data = output.get("data").cloned().unwrap_or_default();
         Some((Verdict { approved, data, by: Some(Arc::new(by)) }, takes))

@@ -3,6 +3,7 @@
 //! Names of variants are short because every step of every workflow writes some.
 
 mod journaled;
+mod purpose;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use windlass_proto::value::Value;
 use windlass_proto::wire::Field;
 
 pub use journaled::{FactError, Journaled, decode, encode};
+pub use purpose::TimerPurpose;
 
 use super::instance::{Parent, Question, Step};
 use super::loss::LossReason;
@@ -584,21 +586,4 @@ impl Fact {
             | Self::Cancelled(_) => {}
         }
     }
-}
-
-/// What a timer is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TimerPurpose {
-    /// A `wait` ends.
-    #[serde(rename = "w")]
-    Wait,
-    /// The next attempt of a `try` begins.
-    #[serde(rename = "r")]
-    Retry,
-    /// `timeout` of a task, or of the workflow when the frame is the root.
-    #[serde(rename = "t")]
-    Timeout,
-    /// `limit.attempt.duration` of a retry policy.
-    #[serde(rename = "a")]
-    Attempt,
 }

@@ -243,7 +243,7 @@ async fn a_question_ends_with_its_task_and_the_command_line_decides() {
     let told =
         windlass(&["approve", &again, "--data", "12345678901234567890", "--url", &url]).await;
     assert!(told.exits(0).stdout.contains("12345678901234567890"), "numbers stay as they are");
-    let rejects = ["reject", &all[0].as_str(), "--reason", "no", "--url", &url];
+    let rejects = ["reject", all[0].as_str(), "--reason", "no", "--url", &url];
     windlass(&rejects).await.exits(0);
     let refused = windlass(&rejects).await.exits(1);
     assert!(refused.stderr.contains("WL0651"), "{}", refused.stderr);

@@ -100,6 +100,7 @@ fn describe(task: &OpenTask) -> String {
 mod tests {
     use windlass_coordinator::coordinator::OpenTask;
     use windlass_proto::id::FrameId;
+    use windlass_proto::plan::TaskIx;
     use windlass_proto::time::Timestamp;
 
     use super::describe;
@@ -110,6 +111,7 @@ mod tests {
             frame: FrameId(1),
             halted: false,
             reference: "/do/0/a".into(),
+            index: TaskIx(0),
             name: "a\u{7}".into(),
             state: "dispatched".to_owned(),
             since: Timestamp(0),

@@ -14,6 +14,7 @@ mod audit;
 mod auth;
 mod backup;
 mod bulk;
+mod counts;
 mod denials;
 mod document;
 mod early;

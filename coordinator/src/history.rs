@@ -12,6 +12,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::limits;
+use windlass_proto::plan::TaskIx;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
@@ -44,6 +45,9 @@ pub struct HistoryEntry {
     pub task: Option<Arc<str>>,
     /// Name of the task concerned.
     pub name: Option<Arc<str>>,
+    /// Which task of the definition that is: of a function, the pointer says where it was called.
+    #[serde(skip)]
+    pub index: Option<TaskIx>,
     /// Details: input, output, error, attempt, …
     pub data: Value,
     /// The visit, and which sending of it, where it was sent to a worker and is not over yet.

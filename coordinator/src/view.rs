@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::limits;
-use windlass_proto::plan::{Kind, Plan};
+use windlass_proto::plan::{Kind, Plan, TaskIx};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::schema::Schema;
 use windlass_proto::time::Timestamp;
@@ -81,6 +81,9 @@ pub struct OpenTask {
     pub halted: bool,
     /// JSON pointer.
     pub reference: Arc<str>,
+    /// Which task of the definition that is: of a function, the pointer says where it was called.
+    #[serde(skip)]
+    pub index: TaskIx,
     /// Name.
     pub name: Arc<str>,
     /// `dispatched to a worker`, `waiting for time`, `waiting for events`, …
@@ -124,9 +127,10 @@ fn approval(plan: &Plan, instance: &Instance, id: FrameId) -> Option<ApprovalVie
     Some(ApprovalView { id: name, open, form })
 }
 
-/// What there is to see of an instance.
+/// What there is to see of an instance; of its open tasks only the one with the question `approval`
+/// to people, where one is looked for.
 #[must_use]
-pub fn view(plan: &Plan, instance: &Instance) -> InstanceView {
+pub fn view(plan: &Plan, instance: &Instance, approval: Option<u64>) -> InstanceView {
     InstanceView {
         id: instance.id,
         head: head(instance),
@@ -137,7 +141,7 @@ pub fn view(plan: &Plan, instance: &Instance) -> InstanceView {
         predecessor: instance.repair.predecessor,
         successors: instance.repair.successors.clone(),
         handler: instance.repair.handler.clone(),
-        open: open_tasks(plan, instance),
+        open: open_tasks(plan, instance, approval),
         limits: shares(plan, instance),
         sequence: instance.sequence,
     }
@@ -185,9 +189,15 @@ fn shares(plan: &Plan, instance: &Instance) -> Vec<LimitView> {
 const HALTED: &str = "failed, waiting for an operator";
 
 /// Tasks that are running or waiting now, outermost first.
-fn open_tasks(plan: &Plan, instance: &Instance) -> Vec<OpenTask> {
+fn open_tasks(plan: &Plan, instance: &Instance, asked: Option<u64>) -> Vec<OpenTask> {
+    let is_meant = |body: &Body| match (asked, body) {
+        (None, _) => true,
+        (Some(number), Body::Approving(it)) => it.number == number,
+        (Some(_), _) => false,
+    };
+    let meant = instance.frames.iter().filter(|(_, frame)| is_meant(&frame.body));
     let mut open = Vec::new();
-    for (id, frame) in instance.frames.iter().take(limits::VIEW_TASKS) {
+    for (id, frame) in meant.take(limits::VIEW_TASKS) {
         let Some(index) = frame.task else { continue };
         let timers = instance.timers.values().filter(|timer| timer.frame == *id);
         let until = match frame.body {
@@ -201,6 +211,7 @@ fn open_tasks(plan: &Plan, instance: &Instance) -> Vec<OpenTask> {
             frame: *id,
             halted,
             reference: reference(plan, instance, *id),
+            index,
             name: plan.task(index).name.clone(),
             state: match instance.claims.get(id).filter(|it| it.taken.is_none()) {
                 Some(claim) => format!("waiting for the limit {}", shown_limit(&claim.key)),

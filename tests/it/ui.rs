@@ -1,5 +1,7 @@
 //! Pages for browsers: what they show, to whom, and that nothing shown becomes a part of them.
 
+mod people;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
@@ -172,10 +174,14 @@ impl Browser {
         let mut browser = Self::of(api);
         let kept = browser.post("/ui/sign-in", &[("token", token), ("to", "/ui/audit")]).await;
         assert_eq!(kept.status, StatusCode::SEE_OTHER, "{}", kept.words);
-        assert_eq!(kept.header("location"), "/ui/audit");
+        assert_eq!(kept.header("location"), "/ui/sign-in?kept=1&to=%2Fui%2Faudit");
         let cookie = kept.header("set-cookie");
         assert!(cookie.contains("; HttpOnly; SameSite=Strict"), "{cookie}");
+        let lost = browser.page(kept.header("location")).await;
+        assert!(lost.words.contains("did not keep the cookie"), "{}", lost.words);
         browser.cookie = cookie.split(';').next().map(str::to_owned);
+        let led = browser.at(kept.header("location")).await;
+        assert_eq!((led.status, led.header("location")), (StatusCode::SEE_OTHER, "/ui/audit"));
         browser
     }
 }
@@ -295,6 +301,22 @@ async fn what_is_shown_stays_text_and_pages_are_whole() {
     let home = browser.at("/ui").await;
     assert_eq!((home.status, home.header("location")), (StatusCode::SEE_OTHER, "/ui/instances"));
     the_first_page_is_small(&browser).await;
+    large_pages_are_compressed(api, &browser).await;
+}
+
+/// One that is larger than what is sent at once.
+async fn large_pages_are_compressed(api: &Api, browser: &Browser) {
+    let large = LATE.replace("late,", "large,");
+    api.deploy(&format!("{large}# {}\n", "x".repeat(300_000))).await;
+    let plain = reqwest::Client::builder().no_gzip().no_proxy().build().unwrap();
+    let request = plain.get(format!("{}/ui/definitions/odd/large", browser.base));
+    let answer = request.header("accept-encoding", "gzip").send().await.unwrap();
+    assert_eq!(answer.headers()["content-encoding"], "gzip");
+    let bytes = answer.bytes().await.unwrap();
+    let mut unpacked = flate2::write::GzDecoder::new(Vec::new());
+    unpacked.write_all(&bytes).unwrap();
+    let unpacked = unpacked.finish().unwrap();
+    assert!(unpacked.len() > 300_000 && bytes.len() < 50_000, "{} {}", unpacked.len(), bytes.len());
 }
 
 /// The page with all that it loads, as browsers get it.
@@ -361,101 +383,6 @@ async fn lists_are_filtered_and_read_page_by_page() {
     let history = browser.page(&format!("{}/history?limit=1", link["href"])).await;
     let after = browser.page(&next(&history).expect("there is more")).await;
     assert!(after.elements.iter().any(|(_, it)| it.get("id").is_some_and(|it| it == "e1")));
-}
-
-/// A server that asks everybody who they are; gives its administrator as well.
-async fn asking() -> (Dev, Api, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let admin = windlass_coordinator::access::generate().unwrap().expose().clone();
-    let hash = windlass_coordinator::access::sha256(&admin);
-    let path = folder.path().join("auth.toml");
-    let rules = format!(
-        "[[token]]\nname = \"root\"\nsha256 = \"{hash}\"\n\
-         grants = [{{ role = \"admin\", namespaces = [\"*\"] }}]\n"
-    );
-    std::fs::write(&path, rules).unwrap();
-    let dev = Dev::with(&["--auth".to_owned(), path.display().to_string()]).await;
-    let root = dev.api.bearing(&admin);
-    (dev, root, folder)
-}
-
-async fn token(root: &Api, role: &str, namespace: &str) -> String {
-    let grants = json!([{"role": role, "namespaces": [namespace]}]);
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let then = u64::try_from(now.as_millis()).unwrap() + 3_600_000;
-    let ends = windlass_proto::time::Timestamp(then).to_rfc3339();
-    let name = format!("{role}-{namespace}");
-    let body = json!({"name": name, "grants": grants, "expiresAt": ends});
-    root.post("/v1/tokens", &body).await.ok()["token"].as_str().unwrap().to_owned()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn who_may_only_read_has_no_forms_and_is_refused() {
-    let (dev, root, _folder) = asking().await;
-    root.deploy(WAITS).await;
-    let id = root.start(&json!({"namespace": "odd", "name": "waits"}), &json!({})).await;
-    root.reaches(&id, "waiting").await;
-    let path = format!("/ui/instances/{id}");
-    // Nobody is led to the page to sign in at, and back from there.
-    let nobody = Browser::of(&dev.api).at("/ui/instances?status=faulted").await;
-    let to = "/ui/sign-in?to=%2Fui%2Finstances%3Fstatus%3Dfaulted";
-    assert_eq!((nobody.status, nobody.header("location")), (StatusCode::SEE_OTHER, to));
-    let page = Browser::of(&dev.api).page(to).await;
-    assert!(page.all("input").any(|it| it["name"] == "to" && it["value"].contains("faulted")));
-    let wrong = Browser::of(&dev.api).post("/ui/sign-in", &[("token", "nonsense")]).await;
-    assert_eq!(wrong.status, StatusCode::UNAUTHORIZED, "{}", wrong.words);
-    assert!(wrong.header("set-cookie").is_empty());
-
-    let viewer = Browser::signed_in(&dev.api, &token(&root, "viewer", "odd").await).await;
-    let operator_token = token(&root, "operator", "odd").await;
-    let operator = Browser::signed_in(&dev.api, &operator_token).await;
-    let stranger = Browser::signed_in(&dev.api, &token(&root, "operator", "other").await).await;
-    let seen = viewer.page(&path).await;
-    assert!(seen.orders().is_empty(), "{:?}", seen.orders());
-    assert!(viewer.page("/ui/definitions/odd/waits").await.orders().is_empty());
-    assert!(!seen.all("a").any(|it| it["href"].starts_with("/ui/audit")));
-    let page = operator.page(&path).await;
-    let (suspend, cancel) = (format!("{path}/suspend"), format!("{path}/cancel"));
-    assert_eq!(page.orders(), [suspend.as_str(), cancel.as_str()]);
-    let form = page.token();
-
-    // Who may only read is refused, whatever they send; strangers see nothing of it.
-    let refused = viewer.post(&cancel, &[("form", &form), ("reason", "")]).await;
-    assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.words);
-    refused.is_whole(&cancel);
-    for path in [&path, &format!("{path}/history"), &format!("{path}/watch")] {
-        assert_eq!(stranger.at(path).await.status, StatusCode::NOT_FOUND, "{path}");
-    }
-    assert_eq!(stranger.post(&cancel, &[("form", &form)]).await.status, StatusCode::NOT_FOUND);
-    assert_eq!(stranger.at("/ui/definitions/odd/waits").await.status, StatusCode::NOT_FOUND);
-    assert_eq!(stranger.at("/ui/events/odd").await.status, StatusCode::FORBIDDEN);
-    assert!(!stranger.page("/ui/instances").await.words.contains("waits"));
-    assert!(!stranger.page("/ui/events").await.words.contains("odd"));
-    assert_eq!(viewer.at("/ui/audit").await.status, StatusCode::FORBIDDEN);
-    assert_eq!(viewer.at("/ui/workers").await.status, StatusCode::FORBIDDEN);
-
-    // A form has to be one of a page that was made for whoever sends it.
-    let other = Browser::signed_in(&dev.api, &token(&root, "operator", "*").await).await;
-    let of_other = other.page(&path).await.token();
-    for form in [&[][..], &[("form", "")], &[("form", "a.b")], &[("form", &of_other)]] {
-        let refused = operator.post(&suspend, form).await;
-        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{form:?}: {}", refused.words);
-        assert!(refused.words.contains("WL0640"), "{}", refused.words);
-    }
-    let body = json!({"reason": "by JSON"});
-    let request = operator.http.post(format!("{}{suspend}", operator.base)).json(&body);
-    assert_eq!(operator.send(request).await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    let request = operator.http.post(format!("{}{suspend}", operator.base));
-    let request = request.header("origin", "https://evil.example").form(&[("form", &form)]);
-    assert_eq!(operator.send(request).await.status, StatusCode::FORBIDDEN);
-    // The API takes no cookie.
-    let api = operator.at(&format!("/v1/instances/{id}")).await;
-    assert_eq!(api.status, StatusCode::UNAUTHORIZED, "{}", api.text);
-    assert_eq!(root.show(&id).await["status"], "waiting", "nothing was done so far");
-
-    // Signing out takes the cookie back.
-    let out = operator.post("/ui/sign-out", &[]).await;
-    assert!(out.header("set-cookie").contains("Max-Age=0"), "{:?}", out.headers);
 }
 
 /// A workflow that fails, and does not when its input says so.
@@ -534,7 +461,10 @@ async fn what_forms_order_is_done_and_told() {
         done.then_some(())
     })
     .await;
-    assert!(browser.page("/ui/audit").await.words.contains("ordered twice"));
+    let page = browser.page(&path).await;
+    let trail = page.all("a").find(|it| it["href"].starts_with("/ui/audit?namespace="));
+    let trail = browser.page(&trail.unwrap()["href"]).await;
+    assert!(trail.words.contains("ordered twice") && trail.words.contains(id), "{}", trail.words);
 
     // One that has failed goes on as another one.
     let failed = api.start(&json!({"namespace": "odd", "name": "fails"}), &json!({})).await;

@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use futures_util::StreamExt;
 use hyper::body::Body as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use windlass_proto::limits::{self, API_BODY_MS, API_BODY_ROOM_MS, PAYLOAD_BYTES, VALUE_DEPTH};
+use windlass_proto::limits::{
+    self, API_BODY_MS, API_BODY_ROOM_MS, OPEN_BODY_BYTES, PAYLOAD_BYTES, VALUE_DEPTH,
+};
 use windlass_proto::value::Value;
 
 use super::problem::ApiProblem;
@@ -44,9 +47,7 @@ pub(super) async fn receive(api: &Api, request: Request) -> Result<Request, ApiP
     if body.is_end_stream() {
         return Ok(Request::from_parts(parts, Body::empty()));
     }
-    let announced = parts.headers.get(header::CONTENT_LENGTH);
-    let announced = announced.and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|it| it > PAYLOAD_BYTES) {
+    if announced(&parts.headers).is_some_and(|it| it > PAYLOAD_BYTES) {
         return Err(too_large());
     }
     let socket = parts.extensions.get::<Arc<Socket>>().cloned();
@@ -60,6 +61,29 @@ pub(super) async fn receive(api: &Api, request: Request) -> Result<Request, ApiP
     enters(Phase::Working);
     parts.extensions.insert(Received { bytes, budget: budget.map(Arc::new) });
     Ok(Request::from_parts(parts, Body::empty()))
+}
+
+/// The body of somebody of whom nothing is known: none of what is only read, and of the rest a
+/// little, or it would take room that others need.
+pub(super) fn little(parts: &Parts, body: Body) -> Result<Body, ApiProblem> {
+    if matches!(parts.method, Method::GET | Method::HEAD) || body.is_end_stream() {
+        return Ok(Body::empty());
+    }
+    match announced(&parts.headers) {
+        Some(length) if length <= OPEN_BODY_BYTES => Ok(body),
+        _ => {
+            let detail = format!(
+                "who is not known yet says the length of a body (Content-Length), at most \
+                 {OPEN_BODY_BYTES} bytes"
+            );
+            Err(ApiProblem::new(Code::TooLarge, detail))
+        }
+    }
+}
+
+/// The length that a request says its body has.
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 impl FromRequest<Api> for Payload {
@@ -193,12 +217,32 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use axum::body::Body;
+    use axum::body::{Body, HttpBody as _};
     use tokio::sync::Semaphore;
     use windlass_proto::limits::PAYLOAD_BYTES;
     use windlass_proto::value::Value;
 
-    use super::{Code, parse, read};
+    use axum::http::{Method, Request};
+
+    use super::{Code, little, parse, read};
+
+    #[test]
+    fn who_is_not_known_yet_sends_little() {
+        let sent = |method: Method, length: Option<usize>| {
+            let request = Request::builder().method(method);
+            let request = match length {
+                Some(length) => request.header("content-length", length),
+                None => request,
+            };
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            little(&parts, Body::from("x")).map_err(|it| it.code())
+        };
+        assert!(sent(Method::POST, Some(1)).is_ok_and(|it| !it.is_end_stream()));
+        assert_eq!(sent(Method::POST, Some(16 << 20)).unwrap_err(), Code::TooLarge);
+        assert_eq!(sent(Method::POST, None).unwrap_err(), Code::TooLarge, "it may have no end");
+        let read = sent(Method::GET, Some(1)).unwrap();
+        assert!(read.is_end_stream(), "what is only read has none");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn bodies_share_a_bounded_memory() {

@@ -122,7 +122,7 @@ pub(super) const RULES: &[(Method, &str, Rule)] = &[
 /// The rules of the pages: what each shows or does, the API does by the same rule. They are no part
 /// of the API's document.
 pub(super) const PAGES: &[(Method, &str, Rule)] = &[
-    (Method::GET, "/ui", Open),
+    (Method::GET, "/ui", Known),
     (Method::GET, "/ui/static/{file}", Open),
     (Method::GET, "/ui/sign-in", Open),
     (Method::POST, "/ui/sign-in", Open),

@@ -13,6 +13,7 @@ use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 use windlass_proto::limits::UI_COOKIE_BYTES;
 
+use super::counts::Counts;
 use super::problem::ApiProblem;
 use crate::access::Principal;
 use crate::code::Code;
@@ -29,6 +30,8 @@ pub(super) struct Pages {
     key: Arc<[u8; 32]>,
     /// Whether browsers come by TLS.
     secure: bool,
+    /// How many instances lists say there are.
+    pub(super) counts: Arc<Counts>,
 }
 
 impl Pages {
@@ -39,7 +42,7 @@ impl Pages {
     pub(super) fn new(secure: bool) -> std::io::Result<Self> {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(std::io::Error::other)?;
-        Ok(Self { key: Arc::new(key), secure })
+        Ok(Self { key: Arc::new(key), secure, counts: Arc::default() })
     }
 
     /// A token for the forms of a page that is made for `principal`. It is another one each time,

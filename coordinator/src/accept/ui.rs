@@ -32,7 +32,6 @@ mod visits;
 mod workers;
 
 use axum::Router;
-use axum::response::Redirect;
 use axum::routing::{get, post};
 
 use super::state::Api;
@@ -43,11 +42,12 @@ pub(super) use dress::dressed;
 /// The pages.
 pub(super) fn pages() -> Router<Api> {
     Router::new()
-        .route("/ui", get(home))
+        .route("/ui", get(layout::home))
         .route("/ui/static/{file}", get(assets::file))
         .route("/ui/sign-in", get(sign_in::page).post(sign_in::sign_in))
         .route("/ui/sign-out", post(sign_in::sign_out))
         .route("/ui/instances", get(instances::page))
+        .route("/ui/instances/{id}", get(instance::page))
         .route("/ui/instances/{id}/history", get(history::page))
         .route("/ui/instances/{id}/watch", get(watch::watch))
         .route("/ui/instances/{id}/retry", post(orders::retry))
@@ -60,17 +60,14 @@ pub(super) fn pages() -> Router<Api> {
         .route("/ui/events/{namespace}", get(events::page))
         .route("/ui/audit", get(audit::page))
         .route("/ui/bulk", get(bulk::page))
+        // Within all bounds, so that what is sent is what is counted.
+        .layer(axum::middleware::from_fn(dress::packed))
 }
 
 /// What operators help with when there is no room for anything else.
 pub(super) fn orders() -> Router<Api> {
     Router::new()
-        .route("/ui/instances/{id}", get(instance::page))
         .route("/ui/instances/{id}/cancel", post(orders::cancel))
         .route("/ui/instances/{id}/suspend", post(orders::suspend))
         .route("/ui/instances/{id}/resume", post(orders::resume))
-}
-
-async fn home() -> Redirect {
-    Redirect::to("/ui/instances")
 }

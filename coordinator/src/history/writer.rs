@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use windlass_proto::id::FrameId;
 use windlass_proto::limits;
-use windlass_proto::plan::Plan;
+use windlass_proto::plan::{Plan, TaskIx};
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
@@ -84,24 +84,24 @@ impl<'p> HistoryWriter<'p> {
             return None;
         }
         let (event, frame, data) = describe(fact, &self.instance)?;
-        let (task, name) = match frame {
+        let (task, name, index) = match frame {
             Some(frame) => self.locate(frame),
-            None => (None, None),
+            None => (None, None, None),
         };
-        let (task, name) = match fact {
-            Fact::TaskSkipped { parent, task, .. } => {
-                let task = self.plan.task(*task);
+        let (task, name, index) = match fact {
+            Fact::TaskSkipped { parent, task: index, .. } => {
+                let task = self.plan.task(*index);
                 let reference = engine::reference(self.plan, &self.instance, *parent, task);
-                (Some(reference), Some(task.name.clone()))
+                (Some(reference), Some(task.name.clone()), Some(*index))
             }
-            _ => (task, name),
+            _ => (task, name, index),
         };
         let data = Value::object(data);
         let sent = match fact {
             Fact::Dispatched { frame, delivery } => Some((*frame, *delivery)),
             _ => None,
         };
-        Some(HistoryEntry { sequence, at, event, task, name, data, sent })
+        Some(HistoryEntry { sequence, at, event, task, name, index, data, sent })
     }
 
     /// Takes note of the deliveries that are over by now: nobody needs to be asked where they are.
@@ -114,11 +114,11 @@ impl<'p> HistoryWriter<'p> {
         }
     }
 
-    fn locate(&self, frame: FrameId) -> (Option<Arc<str>>, Option<Arc<str>>) {
+    fn locate(&self, frame: FrameId) -> (Option<Arc<str>>, Option<Arc<str>>, Option<TaskIx>) {
         let index = self.instance.frames.get(&frame).and_then(|it| it.task);
         let name = index.map(|index| self.plan.task(index).name.clone());
         let task = name.is_some().then(|| reference(self.plan, &self.instance, frame));
-        (task, name)
+        (task, name, index)
     }
 }
 

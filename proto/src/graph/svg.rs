@@ -73,11 +73,11 @@ pub(super) fn svg(plan: &Plan) -> Option<String> {
 /// The picture for a page whose style sheet has the colours, with a mark for each task; none of a
 /// definition with more tasks than fit on any page.
 #[must_use]
-pub fn marked(plan: &Plan, mark: &dyn Fn(&Task) -> Option<Mark>) -> Option<String> {
+pub fn marked(plan: &Plan, mark: &dyn Fn(TaskIx) -> Option<Mark>) -> Option<String> {
     picture(plan, "", mark)
 }
 
-fn picture(plan: &Plan, style: &str, mark: &dyn Fn(&Task) -> Option<Mark>) -> Option<String> {
+fn picture(plan: &Plan, style: &str, mark: &dyn Fn(TaskIx) -> Option<Mark>) -> Option<String> {
     if plan.tasks.len() > GRAPH_BOXES {
         return None;
     }
@@ -98,9 +98,12 @@ fn picture(plan: &Plan, style: &str, mark: &dyn Fn(&Task) -> Option<Mark>) -> Op
     }
     // Jumps run beside the boxes.
     let (width, height) = (x + GAP, height + 2 * PAD);
+    // What is inside of a picture is no link to who does not see it.
+    let role = if style.is_empty() { "group" } else { "img" };
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
-         height=\"{height}\" font-family=\"sans-serif\" font-size=\"13\" class=\"graph\" role=\"img\">\n\
+         height=\"{height}\" font-family=\"sans-serif\" font-size=\"13\" class=\"graph\" \
+         role=\"{role}\">\n\
          <title>{}</title>\n{TIP}{style}",
         escaped(&plan.id.to_string())
     );
@@ -122,7 +125,7 @@ const STYLE: &str = "\
 
 struct Drawn<'p> {
     plan: &'p Plan,
-    mark: &'p dyn Fn(&Task) -> Option<Mark>,
+    mark: &'p dyn Fn(TaskIx) -> Option<Mark>,
     edges: Vec<Edge>,
 }
 
@@ -210,7 +213,7 @@ impl Drawn<'_> {
             _ => (Vec::new(), Stand::Down),
         };
         let node = Node::around(id(index), task.name.to_string(), kind, inside, stand);
-        Node { mark: (self.mark)(task), ..node }
+        Node { mark: (self.mark)(index), ..node }
     }
 }
 
@@ -304,7 +307,9 @@ impl Node {
         };
         let middle = x + width / 2;
         if let Some(link) = &mark.link {
-            let _ = writeln!(text, "<a href=\"{}\">", escaped(link));
+            let state = format!("{}: {}", self.title(), mark.class);
+            let (link, state) = (escaped(link), escaped(&state));
+            let _ = writeln!(text, "<a href=\"{link}\"><title>{state}</title>");
         }
         let _ = writeln!(
             text,
@@ -377,7 +382,6 @@ mod tests {
     use crate::definition::{Options, load};
 
     use super::{Drawn, Mark, Node, marked, svg};
-    use crate::plan::Task;
 
     const TEXT: &str = "
 document: { dsl: '1.0.3', namespace: t, name: t, version: '1.0.0' }
@@ -432,14 +436,16 @@ do:
         let Some(plan) = load(TEXT, &Options::default()).plan else {
             return assert!(TEXT.is_empty());
         };
-        let mark = |task: &Task| {
+        let mark = |index| {
             let link = Some("/a?b=1&c=\"".to_owned());
             let mark = Mark { class: "completed", note: "×3".to_owned(), link };
-            (&*task.name == "x").then_some(mark)
+            (&*plan.task(index).name == "x").then_some(mark)
         };
         let picture = marked(&plan, &mark).unwrap_or_default();
         assert!(!picture.contains("<style"), "a page refuses styles of its parts");
         assert!(picture.contains("class=\"completed\"") && picture.contains(">x ×3</text>"));
-        assert!(picture.contains("<a href=\"/a?b=1&amp;c=&quot;\">"), "{picture}");
+        let link = "<a href=\"/a?b=1&amp;c=&quot;\"><title>x ×3: completed</title>";
+        assert!(picture.contains(link), "{picture}");
+        assert!(picture.contains("role=\"group\""), "what is in an image is no link");
     }
 }

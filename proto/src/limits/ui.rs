@@ -4,6 +4,26 @@
 /// whenever something happens, and nobody reads more bars than a few hundred.
 pub const UI_FACTS: u64 = 2_000;
 
+/// Pages of a history, of 4 MiB of values at most, that are read for the page of an instance: large
+/// values are read for what is around them, and let go of one after another.
+pub const UI_HISTORY_PAGES: usize = 4;
+
+/// Facts that the page of an instance tells of where more have too large values.
+pub const UI_FEW_FACTS: u64 = 100;
+
+/// How many times as long as counting took its result is shown to all who ask the same: so counting
+/// takes a twentieth of one core for each filter.
+pub const UI_COUNT_REST: u32 = 20;
+
+/// Milliseconds for which counts are shown at most.
+pub const UI_COUNT_MS: u64 = 60_000;
+
+/// Milliseconds that a page waits while others count; past them it is shown without.
+pub const UI_COUNT_WAIT_MS: u64 = 2_000;
+
+/// Filters of which counts are kept.
+pub const UI_COUNTS: usize = 64;
+
 /// Visits that a timeline shows, the latest ones: a line each.
 pub const UI_VISITS: usize = 200;
 
@@ -29,6 +49,10 @@ pub const UI_FORM_BYTES: usize = 1 << 20;
 /// Bytes of a token that a browser is given as a cookie: browsers keep 4,096 with its name and its
 /// attributes.
 pub const UI_COOKIE_BYTES: usize = 3_800;
+
+/// Bytes of a body of somebody of whom nothing is known yet, such as the form to sign in: a token
+/// that fits into a cookie, and where to go then.
+pub const OPEN_BODY_BYTES: usize = 16 << 10;
 
 /// Bytes of an answer from which on it is compressed: below it the headers are most of it.
 pub const UI_COMPRESSED_BYTES: u64 = 1 << 10;

@@ -18,8 +18,9 @@ use crate::accept::state::Api;
 const HERE: &str = "/ui/audit";
 
 /// The parameters that the form has.
-const FIELDS: [(&str, &str); 5] = [
+const FIELDS: [(&str, &str); 6] = [
     ("action", "Action"),
+    ("namespace", "Namespace"),
     ("workflow", "Workflow"),
     ("instance", "Instance"),
     ("secret", "Secret"),

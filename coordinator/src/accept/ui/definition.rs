@@ -87,7 +87,7 @@ fn versions(
     html! {
         section aria-labelledby="versions" {
             h2 #versions { "Versions" }
-            (parts::table("Versions", &["Version", "", "Deployed", "Digest"], &rows))
+            (parts::table("Versions", &["Version", "Standing", "Deployed", "Digest"], &rows))
         }
     }
 }

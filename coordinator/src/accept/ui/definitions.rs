@@ -50,7 +50,8 @@ pub(super) async fn page(
             @if rows.is_empty() {
                 (parts::empty("Nothing is deployed yet.", "windlass deploy order.yaml"))
             } @else {
-                (parts::table("Definitions", &["Workflow", "Version", "Versions", "Deployed", ""], &rows))
+                @let headings = ["Workflow", "Version", "Versions", "Deployed", "Started"];
+                (parts::table("Definitions", &headings, &rows))
             }
         }
     };

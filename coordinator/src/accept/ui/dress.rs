@@ -6,10 +6,11 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use windlass_proto::limits::{UI_ANSWER_BYTES, UI_COMPRESSED_BYTES};
+use windlass_proto::limits::{API_LARGE_ANSWER_BYTES, UI_ANSWER_BYTES, UI_COMPRESSED_BYTES};
 
 use super::{assets, layout, parts};
 use crate::accept::rule::is_page;
+use crate::accept::session;
 
 /// What browsers may load, and where pages may be shown: from here, and in no frame.
 const POLICY: &str = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; \
@@ -32,7 +33,7 @@ pub(in crate::accept) async fn dressed(request: Request, next: Next) -> Response
     let asked = Asked {
         is_read: matches!(*request.method(), Method::GET | Method::HEAD),
         back: request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
-        gzip: assets::takes_gzip(request.headers()),
+        is_signed_in: session::token(request.headers()).is_some(),
     };
     let mut response = asked.page(next.run(request).await).await;
     for (name, value) in HEADERS {
@@ -45,46 +46,62 @@ pub(in crate::accept) async fn dressed(request: Request, next: Next) -> Response
     response
 }
 
+/// Compresses pages, large ones where they keep nobody from being answered.
+pub(super) async fn packed(request: Request, next: Next) -> Response {
+    let gzip = assets::takes_gzip(request.headers());
+    let response = next.run(request).await;
+    let size = response.body().size_hint().exact().unwrap_or_default();
+    let bounded = (UI_COMPRESSED_BYTES..=UI_ANSWER_BYTES).contains(&size);
+    let is_packed = response.headers().contains_key(header::CONTENT_ENCODING);
+    if !gzip || !bounded || is_packed || !is(response.headers(), "text/html") {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let Some(plain) = whole(body).await else { return unread() };
+    let packed = match size > API_LARGE_ANSWER_BYTES {
+        true => {
+            let plain = plain.clone();
+            let packed = tokio::task::spawn_blocking(move || assets::packed(&plain)).await;
+            packed.ok().flatten()
+        }
+        false => assets::packed(&plain),
+    };
+    match packed {
+        Some(packed) => {
+            assets::marked_packed(&mut parts.headers);
+            parts.headers.remove(header::CONTENT_LENGTH);
+            Response::from_parts(parts, Body::from(packed))
+        }
+        None => Response::from_parts(parts, Body::from(plain)),
+    }
+}
+
 /// What is known of the request.
 struct Asked {
     is_read: bool,
     back: String,
-    gzip: bool,
+    /// Whether it came with a cookie of ours.
+    is_signed_in: bool,
 }
 
 impl Asked {
     async fn page(&self, response: Response) -> Response {
-        let response = match is(response.headers(), "application/problem+json") {
+        match is(response.headers(), "application/problem+json") {
             true => self.problem(response).await,
             false => response,
-        };
-        let size = response.body().size_hint().exact().unwrap_or_default();
-        let bounded = (UI_COMPRESSED_BYTES..=UI_ANSWER_BYTES).contains(&size);
-        if !self.gzip || !bounded || !is(response.headers(), "text/html") {
-            return response;
-        }
-        let (mut parts, body) = response.into_parts();
-        let Some(plain) = whole(body).await else { return unread() };
-        match assets::packed(&plain) {
-            Some(packed) => {
-                assets::marked_packed(&mut parts.headers);
-                parts.headers.remove(header::CONTENT_LENGTH);
-                Response::from_parts(parts, Body::from(packed))
-            }
-            None => Response::from_parts(parts, Body::from(plain)),
         }
     }
 
     /// A page about what was not done; the page to sign in at, where somebody has to.
     async fn problem(&self, response: Response) -> Response {
         if response.status() == StatusCode::UNAUTHORIZED {
-            let back = if self.is_read { &*self.back } else { "/ui/instances" };
+            let back = if self.is_read { &*self.back } else { "/ui" };
             return Redirect::to(&parts::address("/ui/sign-in", &[("to", back)])).into_response();
         }
         let (mut head, body) = response.into_parts();
         let Some(body) = whole(body).await else { return unread() };
         let problem = serde_json::from_slice(&body).unwrap_or_default();
-        let page = layout::problem(&problem);
+        let page = layout::problem(&problem, self.is_signed_in);
         head.headers.remove(header::CONTENT_LENGTH);
         let html = HeaderValue::from_static("text/html; charset=utf-8");
         head.headers.insert(header::CONTENT_TYPE, html);

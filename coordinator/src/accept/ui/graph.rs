@@ -1,7 +1,7 @@
 //! The definition of an instance as a picture, each task coloured by what became of it.
 
 use windlass_proto::graph::{Mark, marked};
-use windlass_proto::plan::{Plan, Task};
+use windlass_proto::plan::{Plan, TaskIx};
 
 use super::visits::Run;
 
@@ -13,8 +13,8 @@ pub(super) fn of_definition(plan: &Plan) -> Option<String> {
 /// The same of an instance of it, with links to its history at `history`.
 pub(super) fn of_instance(plan: &Plan, run: &Run, history: &str) -> Option<String> {
     let visited = run.by_task();
-    let mark = |task: &Task| {
-        let visits = visited.get(&*task.reference)?;
+    let mark = |task: TaskIx| {
+        let visits = visited.get(&task)?;
         let last = visits.last()?;
         let retries: u32 = visits.iter().map(|it| it.retries).sum();
         let mut notes = Vec::new();

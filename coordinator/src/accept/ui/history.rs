@@ -11,7 +11,6 @@ use crate::accept::access::Caller;
 use crate::accept::problem::ApiProblem;
 use crate::accept::query::{OfInstance, Query};
 use crate::accept::state::Api;
-use crate::access::Permission;
 use crate::coordinator::HistoryEntry;
 
 /// The page.
@@ -26,13 +25,12 @@ pub(super) async fn page(
     let limit = if has_limit { query.limit()? } else { UI_ROWS };
     query.finish()?;
     let view = api.coordinator.show(id).await?;
-    let audits = caller.principal().may_somewhere(Permission::AuditRead);
     let history = api.coordinator.history(id, from, limit).await?;
     let path = format!("{}/history", parts::instance_path(&id.to_string()));
     let rows: Vec<Markup> = history.entries.iter().map(|it| row(it, &path)).collect();
     let last = view.sequence.saturating_sub(UI_ROWS as u64);
     let body = html! {
-        div #live data-live { (instance::title(&view, "history", audits)) }
+        div #live data-live { (instance::title(&caller, &view, "history")) }
         (places(&path, from, last))
         @if rows.is_empty() {
             (parts::empty("Nothing is told from here on.", ""))

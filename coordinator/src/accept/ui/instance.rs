@@ -6,8 +6,8 @@ use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 use windlass_proto::id::InstanceId;
-use windlass_proto::limits::{API_PAGE, UI_CHILDREN, UI_FACTS};
-use windlass_proto::plan::Plan;
+use windlass_proto::limits::{API_PAGE, UI_CHILDREN, UI_FACTS, UI_FEW_FACTS, UI_HISTORY_PAGES};
+use windlass_proto::plan::{Plan, TaskIx};
 use windlass_proto::time::Timestamp;
 
 use super::layout::Page;
@@ -25,12 +25,22 @@ use crate::journal::{Filter, Found};
 /// All that the page tells of an instance.
 struct Told {
     view: InstanceView,
-    run: Run,
+    past: Past,
+    /// None for who may not read it, too.
     plan: Option<Arc<Plan>>,
     children: Found,
     now: Timestamp,
     /// Whether its reader may see the audit trail.
     audits: bool,
+}
+
+/// What the last facts of an instance tell.
+#[derive(Default)]
+struct Past {
+    run: Run,
+    /// The first one, and the first one after them that is not told of.
+    from: u64,
+    left: Option<u64>,
 }
 
 /// The page.
@@ -52,7 +62,7 @@ pub(super) async fn page(
     let watch = format!("{path}/watch?from={}", told.view.sequence);
     let body = html! {
         div #head data-live data-watch=[(!ended).then_some(watch)] {
-            (header(&told, "overview"))
+            (header(&told, &caller))
             @if let Some(error) = &head.error { (fault(error)) }
         }
         (orders::forms(&api, &caller, &told.view))
@@ -73,24 +83,37 @@ pub(super) async fn page(
 async fn told(api: &Api, caller: &Caller, mut view: InstanceView) -> Result<Told, ApiProblem> {
     let coordinator = &api.coordinator;
     coordinator.locate(&mut view).await;
-    let mut from = view.sequence.saturating_sub(UI_FACTS);
-    let mut entries = Vec::new();
-    // The pages of a history are as large as may be, and there are no more facts than that.
-    for _ in 0..UI_FACTS {
-        let page = coordinator.history(view.id, from, API_PAGE).await?;
-        entries.extend(page.entries);
-        match page.next {
-            Some(next) if next < view.sequence => from = next,
-            _ => break,
-        }
-    }
-    let run = Run::of(&entries);
-    let plan = coordinator.plan_by_digest(view.head.digest.clone()).await;
+    let past = past(api, &view).await?;
+    let workflow = &view.head.workflow;
+    let plan = match parts::may_read(caller, &workflow.namespace, &workflow.name) {
+        true => coordinator.plan_by_digest(view.head.digest.clone()).await,
+        false => None,
+    };
     let visible = caller.visible(Permission::InstanceRead);
     let filter = Filter { parent: Some(view.id), visible, ..Filter::default() };
     let children = coordinator.search(filter, None, UI_CHILDREN).await?;
     let audits = caller.principal().may_somewhere(Permission::AuditRead);
-    Ok(Told { view, run, plan, children, now: clock::now(), audits })
+    Ok(Told { view, past, plan, children, now: clock::now(), audits })
+}
+
+/// Reads the last facts: a page of them at a time is in memory. Where their values are too large
+/// for all of them, fewer are told of.
+async fn past(api: &Api, view: &InstanceView) -> Result<Past, ApiProblem> {
+    let mut past = Past::default();
+    for facts in [UI_FACTS, UI_FEW_FACTS] {
+        let from = view.sequence.saturating_sub(facts);
+        past = Past { run: Run::default(), from, left: Some(from) };
+        for _ in 0..UI_HISTORY_PAGES {
+            let Some(next) = past.left else { break };
+            let page = api.coordinator.history(view.id, next, API_PAGE).await?;
+            page.entries.iter().for_each(|it| past.run.take(it));
+            past.left = page.next.filter(|it| *it < view.sequence);
+        }
+        if past.left.is_none() {
+            break;
+        }
+    }
+    Ok(past)
 }
 
 /// One that was removed, as it was archived.
@@ -110,12 +133,12 @@ async fn archived(api: &Api, caller: &Caller, id: InstanceId) -> Result<Response
 }
 
 /// What every page of an instance begins with.
-fn header(told: &Told, tab: &str) -> Markup {
+fn header(told: &Told, caller: &Caller) -> Markup {
     let Told { view, now, .. } = told;
     let head = &view.head;
     let took = head.ended_at.unwrap_or(*now).since(head.started_at);
     html! {
-        (title(view, tab, told.audits))
+        (title(caller, view, "overview"))
         dl.facts {
             div { dt { "Started" } dd { (parts::time(head.started_at)) } }
             @if let Some(ended) = head.ended_at { div { dt { "Ended" } dd { (parts::time(ended)) } } }
@@ -138,17 +161,18 @@ fn header(told: &Told, tab: &str) -> Markup {
 }
 
 /// The title of a page of an instance, and its other pages.
-pub(super) fn title(view: &InstanceView, tab: &str, audits: bool) -> Markup {
+pub(super) fn title(caller: &Caller, view: &InstanceView, tab: &str) -> Markup {
     let workflow = &view.head.workflow;
     let path = parts::instance_path(&view.id.to_string());
-    let definition = parts::workflow_path(&workflow.namespace, &workflow.name);
-    let version = [("version", &*workflow.version)];
+    let audits = caller.principal().may_somewhere(Permission::AuditRead);
+    // Orders are told of with their namespace alone.
+    let trail = parts::address("/ui/audit", &[("namespace", &workflow.namespace)]);
     html! {
         h1 {
             (parts::status(view.head.status.word()))
-            a href=(parts::address(&definition, &version)) {
-                bdi { (workflow.namespace) "/" (workflow.name) }
-            }
+            (parts::workflow_link(
+                caller, &workflow.namespace, &workflow.name, &workflow.version
+            ))
             span.version { (workflow.version) }
         }
         p.ids { code data-copy { (view.id) } }
@@ -157,9 +181,7 @@ pub(super) fn title(view: &InstanceView, tab: &str, audits: bool) -> Markup {
             a href={ (path) "/history" } aria-current=[(tab == "history").then_some("page")] {
                 "History"
             }
-            @if audits {
-                a href=(parts::address("/ui/audit", &[("instance", &view.id.to_string())])) { "Audit" }
-            }
+            @if audits { a href=(trail) { "Audit of " bdi { (workflow.namespace) } } }
         }
     }
 }
@@ -211,7 +233,7 @@ fn open(told: &Told, task: &OpenTask) -> Markup {
         td { bdi { (parts::cut(&task.name)) } div.path { (task.reference) } }
         td {
             bdi { (parts::cut(&task.state)) }
-            @if let Some(events) = listens(told, &task.reference) {
+            @if let Some(events) = listens(told, task.index) {
                 div { code { bdi { (events) } } }
             }
         }
@@ -223,8 +245,22 @@ fn open(told: &Told, task: &OpenTask) -> Markup {
         }
         td.number { (task.attempt) }
         td {
-            @if let Some(error) = told.run.last_error(&task.reference) {
+            @if let Some(error) = told.past.run.last_error(&task.reference, task.index) {
                 bdi { (parts::cut(error)) }
+            }
+        }
+    }
+}
+
+/// How much of its history is told, where that is not all.
+fn told_of(told: &Told) -> Markup {
+    let Past { from, left, .. } = told.past;
+    let facts = told.view.sequence.saturating_sub(from);
+    html! {
+        @if from > 0 { p.hint { "Of the last " (facts) " facts of its history." } }
+        @if let Some(left) = left {
+            p.hint {
+                "Its values are large: what came from fact " (left) " on is in its history alone."
             }
         }
     }
@@ -233,14 +269,12 @@ fn open(told: &Told, task: &OpenTask) -> Markup {
 /// Its timeline.
 fn did(told: &Told, path: &str) -> Markup {
     let history = format!("{path}/history");
-    let Told { view, run, now, .. } = told;
+    let Told { past: Past { run, .. }, now, .. } = told;
     html! {
         @if !run.visits.is_empty() {
             section aria-labelledby="timeline" {
                 h2 #timeline { "Timeline" }
-                @if view.sequence > UI_FACTS {
-                    p.hint { "Of the last " (UI_FACTS) " facts of its history." }
-                }
+                (told_of(told))
                 (timeline::timeline(&run.visits, *now, &history))
                 (timeline::table(&run.visits, *now, &history))
             }
@@ -251,11 +285,12 @@ fn did(told: &Told, path: &str) -> Markup {
 /// Its definition, coloured by what became of each task.
 fn picture(told: &Told) -> Markup {
     let history = format!("{}/history", parts::instance_path(&told.view.id.to_string()));
-    let drawn = told.plan.as_ref().and_then(|it| graph::of_instance(it, &told.run, &history));
+    let drawn = told.plan.as_ref().and_then(|it| graph::of_instance(it, &told.past.run, &history));
     html! {
         @if let Some(drawn) = drawn {
             section aria-labelledby="graph" {
                 h2 #graph { "Graph" }
+                (told_of(told))
                 (parts::picture("Graph", drawn))
             }
         }
@@ -263,14 +298,14 @@ fn picture(told: &Told) -> Markup {
 }
 
 /// What a task listens for, in the words of its definition.
-fn listens(told: &Told, reference: &str) -> Option<String> {
-    let task = told.plan.as_ref()?.tasks.iter().find(|it| &*it.reference == reference)?;
+fn listens(told: &Told, task: TaskIx) -> Option<String> {
+    let task = told.plan.as_ref()?.tasks.get(usize::try_from(task.0).ok()?)?;
     let to = task.definition.get("listen")?.get("to")?;
     Some(parts::cut(&to.to_json()))
 }
 
 fn values(told: &Told) -> Markup {
-    let Told { view, run, .. } = told;
+    let Told { view, past: Past { run, .. }, .. } = told;
     html! {
         section aria-labelledby="data" {
             h2 #data { "Data" }

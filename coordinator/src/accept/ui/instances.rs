@@ -2,7 +2,6 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use futures_util::future::join_all;
 use maud::{Markup, html};
 use windlass_proto::id::InstanceId;
 use windlass_proto::limits::UI_ROWS;
@@ -11,13 +10,14 @@ use windlass_proto::time::Timestamp;
 use super::layout::Page;
 use super::parts;
 use crate::accept::access::Caller;
+use crate::accept::counts::ByStatus;
 use crate::accept::filter::filter;
 use crate::accept::problem::ApiProblem;
 use crate::accept::query::Query;
 use crate::accept::state::Api;
 use crate::access::Permission;
 use crate::clock;
-use crate::journal::{Filter, Found, Head, SearchCursor, Status};
+use crate::journal::{Filter, Found, Head, SearchCursor};
 
 const HERE: &str = "/ui/instances";
 
@@ -101,7 +101,7 @@ pub(super) async fn page(
     query.finish()?;
     let is_first = cursor.is_none();
     let (found, counts) = match asked.wrong {
-        Some(_) => (Found { items: Vec::new(), next: None }, Vec::new()),
+        Some(_) => (Found { items: Vec::new(), next: None }, None),
         None => {
             let found = api.coordinator.search(asked.filter.clone(), cursor, limit);
             let (found, counts) = tokio::join!(found, counts(&api, &asked.filter));
@@ -112,8 +112,13 @@ pub(super) async fn page(
         h1 { "Instances" }
         (bar(&asked))
         div #live data-live data-poll[asked.wrong.is_none()] {
-            (statuses(&asked, &counts))
-            (list(&asked, &found))
+            @match &counts {
+                Some(counts) => (statuses(&asked, counts)),
+                None => @if asked.wrong.is_none() {
+                    p.hint { "Too much is counted now to say how many there are." }
+                },
+            }
+            (list(&asked, &caller, &found))
             @let next = found.next.as_ref().map(|it| asked.with("cursor", &it.to_string()));
             @let first = (!is_first).then(|| asked.with("cursor", ""));
             (parts::next(next.as_deref(), first.as_deref()))
@@ -124,16 +129,12 @@ pub(super) async fn page(
     Ok(Page { title, section: "instances", command, body }.answer(&api, &caller))
 }
 
-/// How many there are of each status, and whether all were counted.
-async fn counts(api: &Api, filter: &Filter) -> Result<Vec<(Status, u64, bool)>, ApiProblem> {
-    let count = |status: Status| {
-        let filter = Filter { statuses: vec![status], ..filter.clone() };
-        async move {
-            let counted = api.coordinator.count(filter).await?;
-            Ok((status, counted.count, counted.is_whole))
-        }
-    };
-    join_all(Status::ALL.map(count)).await.into_iter().collect()
+/// How many there are of each status; none where that takes too long.
+async fn counts(api: &Api, filter: &Filter) -> Result<Option<ByStatus>, ApiProblem> {
+    match &api.pages {
+        Some(pages) => Ok(pages.counts.of(&api.coordinator, filter).await?),
+        None => Ok(None),
+    }
 }
 
 fn bar(asked: &Asked) -> Markup {
@@ -167,12 +168,12 @@ fn without(asked: &Asked, name: &str, value: &str) -> String {
     parts::address(HERE, &pairs)
 }
 
-fn statuses(asked: &Asked, counts: &[(Status, u64, bool)]) -> Markup {
+fn statuses(asked: &Asked, counts: &ByStatus) -> Markup {
     let chosen = &asked.filter.statuses;
     let fixed = asked.text_has_status();
     html! {
         ul.counts aria-label="How many there are of each status" {
-            @for (status, count, whole) in counts {
+            @for (status, count, whole) in counts.iter() {
                 @let word = status.word();
                 @let text = html! {
                     (parts::status(word))
@@ -192,7 +193,7 @@ fn statuses(asked: &Asked, counts: &[(Status, u64, bool)]) -> Markup {
     }
 }
 
-fn list(asked: &Asked, found: &Found) -> Markup {
+fn list(asked: &Asked, caller: &Caller, found: &Found) -> Markup {
     if found.items.is_empty() {
         let nothing = asked.pairs.is_empty() && asked.wrong.is_none();
         return match (nothing, found.next.is_some()) {
@@ -206,21 +207,19 @@ fn list(asked: &Asked, found: &Found) -> Markup {
     }
     let now = clock::now();
     let rows: Vec<Markup> =
-        found.items.iter().map(|(id, head)| row(asked, *id, head, now)).collect();
+        found.items.iter().map(|(id, head)| row((asked, caller), *id, head, now)).collect();
     let headings = ["Status", "Instance", "Workflow", "Started", "Took", "Labels", "Error"];
     parts::table("Instances", &headings, &rows)
 }
 
-fn row(asked: &Asked, id: InstanceId, head: &Head, now: Timestamp) -> Markup {
+fn row((asked, caller): (&Asked, &Caller), id: InstanceId, head: &Head, now: Timestamp) -> Markup {
     let workflow = &head.workflow;
     let took = head.ended_at.unwrap_or(now).since(head.started_at);
     html! {
         td { (parts::status(head.status.word())) }
         td { (parts::instance_link(&id.to_string())) }
         td {
-            a href=(parts::workflow_path(&workflow.namespace, &workflow.name)) {
-                bdi { (workflow.namespace) "/" (workflow.name) }
-            }
+            (parts::workflow_link(caller, &workflow.namespace, &workflow.name, ""))
             span.version { (workflow.version) }
         }
         td { (parts::time(head.started_at)) }

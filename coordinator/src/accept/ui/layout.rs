@@ -1,13 +1,16 @@
 //! What is around every page: the head, where one can go, the command that tells the same.
 
-use axum::response::{Html, IntoResponse, Response};
+use axum::extract::State;
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use maud::{DOCTYPE, Markup, html};
 use serde_json::Value as Json;
 
 use super::{assets, parts};
 use crate::accept::access::Caller;
+use crate::accept::problem::ApiProblem;
+use crate::accept::query::Query;
 use crate::accept::state::Api;
-use crate::access::{Method, Permission};
+use crate::access::{Method, Permission, Principal};
 
 /// A page, without what is around all of them.
 pub(super) struct Page {
@@ -32,20 +35,43 @@ const SECTIONS: [(&str, &str, Permission); 7] = [
     ("audit", "Audit", Permission::AuditRead),
 ];
 
+/// Those that somebody may see.
+fn seen(principal: &Principal) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let seen = SECTIONS.iter().filter(|(name, _, permission)| match *name {
+        // These are of the whole server.
+        "workers" => principal.may_everywhere(*permission),
+        _ => principal.may_somewhere(*permission),
+    });
+    seen.map(|(name, title, _)| (*name, *title))
+}
+
+/// Leads to the first page that there is for whoever asks.
+pub(super) async fn home(
+    State(api): State<Api>,
+    caller: Caller,
+    query: Query,
+) -> Result<Response, ApiProblem> {
+    query.finish()?;
+    if let Some((name, _)) = seen(caller.principal()).next() {
+        return Ok(Redirect::to(&format!("/ui/{name}")).into_response());
+    }
+    let body = html! {
+        h1 { "No pages" }
+        p { "No page is for what you may do here; the command line and the API are." }
+    };
+    let (title, command) = ("No pages".to_owned(), "windlass auth whoami".to_owned());
+    Ok(Page { title, section: "", command, body }.answer(&api, &caller))
+}
+
 impl Page {
     /// The page as it is sent to `caller`.
     pub(super) fn answer(self, api: &Api, caller: &Caller) -> Response {
         let principal = caller.principal();
-        let shown = SECTIONS.iter().filter(|(name, _, permission)| match *name {
-            // These are of the whole server.
-            "workers" => principal.may_everywhere(*permission),
-            _ => principal.may_somewhere(*permission),
-        });
         let around = html! {
             nav aria-label="Pages" {
-                @for (name, title, _) in shown {
+                @for (name, title) in seen(principal) {
                     a href={ "/ui/" (name) }
-                        aria-current=[(*name == self.section).then_some("page")] { (title) }
+                        aria-current=[(name == self.section).then_some("page")] { (title) }
                 }
             }
             @if principal.method != Method::None {
@@ -80,7 +106,7 @@ impl Page {
                 body {
                     a.skip href="#main" { "Skip to the content" }
                     header.top {
-                        a.brand href="/ui/instances" { "Windlass" }
+                        a.brand href="/ui" { "Windlass" }
                         (around)
                     }
                     main #main { (body) }
@@ -96,8 +122,8 @@ impl Page {
     }
 }
 
-/// A page about what was not done.
-pub(super) fn problem(problem: &Json) -> Markup {
+/// A page about what was not done; one that signs out, for whoever has signed in.
+pub(super) fn problem(problem: &Json, is_signed_in: bool) -> Markup {
     let text = |name: &str| problem[name].as_str().unwrap_or_default();
     let code = text("code");
     let title = if text("title").is_empty() { "Not done" } else { text("title") };
@@ -107,12 +133,19 @@ pub(super) fn problem(problem: &Json) -> Markup {
         @if let Some(cause) = problem["cause"].as_object() {
             p { (parts::json_text(&Json::Object(cause.clone()))) }
         }
-        p { a href="/ui/instances" { "All instances" } }
+        p { a href="/ui" { "All pages" } }
         @if !code.is_empty() {
             p.hint { "What it means and what to do: " (parts::command(&explained(code))) }
         }
     };
-    Page { title: title.to_owned(), section: "", command: String::new(), body }.plain()
+    let around = html! {
+        @if is_signed_in {
+            form.who method="post" action="/ui/sign-out" {
+                button.quiet type="submit" { "Sign out" }
+            }
+        }
+    };
+    Page { title: title.to_owned(), section: "", command: String::new(), body }.whole(around)
 }
 
 /// The command that explains a code.

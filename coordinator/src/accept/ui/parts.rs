@@ -7,6 +7,9 @@ use serde_json::Value as Json;
 use windlass_proto::limits::{UI_CELL_CHARACTERS, UI_OPEN_VALUE_BYTES, UI_VALUE_BYTES};
 use windlass_proto::time::Timestamp;
 
+use crate::accept::access::Caller;
+use crate::access::{Permission, Resource};
+
 /// All but what means nothing anywhere in an address (RFC 3986, unreserved).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -41,6 +44,24 @@ pub(super) fn workflow_path(namespace: &str, name: &str) -> String {
 /// The link to an instance.
 pub(super) fn instance_link(id: &str) -> Markup {
     html! { a.id href=(instance_path(id)) { (id) } }
+}
+
+/// A workflow, which leads to its definition for whoever may read that; of one version, if it is
+/// given.
+pub(super) fn workflow_link(caller: &Caller, namespace: &str, name: &str, version: &str) -> Markup {
+    let text = html! { bdi { (namespace) "/" (name) } };
+    match may_read(caller, namespace, name) {
+        true => {
+            let path = address(&workflow_path(namespace, name), &[("version", version)]);
+            html! { a href=(path) { (text) } }
+        }
+        false => text,
+    }
+}
+
+/// Whether somebody may read a workflow's definition.
+pub(super) fn may_read(caller: &Caller, namespace: &str, name: &str) -> bool {
+    caller.principal().may(Permission::WorkflowRead, Resource::Workflow(namespace, name))
 }
 
 /// A moment: in UTC, and in the reader's zone where the script runs.

@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
@@ -13,20 +13,46 @@ use crate::accept::payload::Payload;
 use crate::accept::problem::ApiProblem;
 use crate::accept::query::Query;
 use crate::accept::rule::is_page;
+use crate::accept::session;
 use crate::accept::state::Api;
 use crate::code::Code;
 
 /// Where one is after signing in, where nothing else was asked for.
-const HOME: &str = "/ui/instances";
+const HOME: &str = "/ui";
 
 /// The page to sign in at; where nobody is asked who they are, there is nothing to do.
-pub(super) async fn page(State(api): State<Api>, mut query: Query) -> Result<Response, ApiProblem> {
-    let to = query.one("to")?;
+///
+/// Browsers come here from signing in as well (`kept`), which shows whether they kept the cookie.
+pub(super) async fn page(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    mut query: Query,
+) -> Result<Response, ApiProblem> {
+    let (to, kept) = (query.one("to")?, query.one("kept")?);
     query.finish()?;
     if api.access.is_none() {
         return Ok(Redirect::to(HOME).into_response());
     }
-    Ok(Html(shown(safe(to.as_deref()), None).into_string()).into_response())
+    let to = safe(to.as_deref());
+    match kept.map(|_| lost(&headers)) {
+        Some(None) => Ok(Redirect::to(to).into_response()),
+        Some(lost) => Ok(Html(shown(to, lost).into_string()).into_response()),
+        None => Ok(Html(shown(to, None).into_string()).into_response()),
+    }
+}
+
+/// Why a browser that has just signed in is still nobody.
+fn lost(headers: &HeaderMap) -> Option<&'static str> {
+    if headers.contains_key(header::AUTHORIZATION) {
+        return Some(
+            "The request has a header Authorization, which counts in place of the cookie: a proxy \
+             before this server must take it off.",
+        );
+    }
+    session::token(headers).is_none().then_some(
+        "Your browser did not keep the cookie. Over plain HTTP it cannot, unless the server is on \
+         this machine: come by https.",
+    )
 }
 
 /// The path of a page of ours; home for all else.
@@ -34,6 +60,11 @@ fn safe(to: Option<&str>) -> &str {
     let plain = |it: &&str| it.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     let path = |it: &str| it.split(['?', '#']).next().unwrap_or_default().to_owned();
     to.filter(plain).filter(|it| is_page(&path(it)) && !it.contains("//")).unwrap_or(HOME)
+}
+
+/// Where a browser is led that has just signed in.
+fn led(to: &str) -> String {
+    parts::address("/ui/sign-in", &[("kept", "1"), ("to", to)])
 }
 
 fn shown(to: &str, wrong: Option<&str>) -> Markup {
@@ -85,7 +116,7 @@ pub(super) async fn sign_in(
         return refused(StatusCode::BAD_REQUEST, "That is no token, or one too long for a cookie.");
     };
     match access::taken(&api, token, &sender).await {
-        Ok(()) => Ok(([(header::SET_COOKIE, cookie)], Redirect::to(to)).into_response()),
+        Ok(()) => Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&led(to))).into_response()),
         Err(problem) if problem.code() == Code::Unauthenticated => {
             refused(StatusCode::UNAUTHORIZED, problem.detail())
         }
@@ -104,7 +135,20 @@ pub(super) async fn sign_out(State(api): State<Api>) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use super::{HOME, safe};
+    use axum::http::{HeaderMap, HeaderValue, header};
+
+    use super::{HOME, led, lost, safe};
+
+    #[test]
+    fn who_is_still_nobody_is_told_why() {
+        let mut headers = HeaderMap::new();
+        assert!(lost(&headers).is_some_and(|it| it.contains("did not keep the cookie")));
+        headers.insert(header::COOKIE, HeaderValue::from_static("windlass-ui=t"));
+        assert_eq!(lost(&headers), None);
+        headers.insert(header::AUTHORIZATION, HeaderValue::from_static("Basic eDp5"));
+        assert!(lost(&headers).is_some_and(|it| it.contains("Authorization")));
+        assert_eq!(led("/ui/audit"), "/ui/sign-in?kept=1&to=%2Fui%2Faudit");
+    }
 
     #[test]
     fn one_is_led_nowhere_else() {

@@ -57,7 +57,24 @@ function copies(within) {
   }
 }
 
-// Light and dark, and how times are shown.
+// Whether pages keep themselves up to date: as their reader likes, and not in the background.
+
+let live = kept.get("live") !== "off";
+const waiting = new Set();
+
+function ready() {
+  if (live && !document.hidden) return Promise.resolve();
+  return new Promise((done) => { waiting.add(done); }).then(ready);
+}
+
+function wake() {
+  const all = [...waiting];
+  waiting.clear();
+  all.forEach((it) => it());
+}
+document.addEventListener("visibilitychange", wake);
+
+// Light and dark, how times are shown, whether the page is kept up to date.
 
 function tools() {
   const bar = document.querySelector(".top");
@@ -78,6 +95,13 @@ function tools() {
     kept.set("times", zone);
     times(document);
   });
+  if (document.querySelector("[data-watch], [data-poll]")) {
+    button(() => `Live: ${live ? "on" : "off"}`, () => {
+      live = !live;
+      kept.set("live", live ? "on" : "off");
+      wake();
+    });
+  }
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const isDark = () => (root.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
   button(() => (isDark() ? "Light" : "Dark"), () => {
@@ -87,39 +111,54 @@ function tools() {
   bar.append(place);
 }
 
-// Staying up to date: parts with `data-live` are taken anew from the page's own address. A page in
-// the background asks for nothing.
+// Staying up to date: parts with `data-live` are taken anew from the page's own address.
 
 const parser = new DOMParser();
 
 // What somebody is about to use is left as it is.
 const inUse = (part) => part.contains(document.activeElement)
-  && document.activeElement.matches("input, textarea, button, select")
+  && document.activeElement.matches("input, textarea, button:not(.copy), select")
   || part.querySelector("details.order[open]") !== null;
 
+// What somebody has at hand by its name, and which of those with that name it is.
+const HELD = "a[href], summary, button.copy, [tabindex]";
+const nameOf = (it) => it.getAttribute("href") ?? it.getAttribute("aria-label") ?? it.textContent;
+const alike = (within, it) => [...within.querySelectorAll(HELD)]
+  .filter((other) => nameOf(other) === nameOf(it));
+
+// A fold, by what it says and in which line.
+const fold = (it) => [it.closest("tr")?.cells[0]?.textContent,
+  it.querySelector("summary")?.textContent].join("\n");
+
 function replace(part, fresh) {
-  const open = [...part.querySelectorAll("details")].map((it) => it.open);
+  const folds = new Map([...part.querySelectorAll("details")].map((it) => [fold(it), it.open]));
   const places = [...part.querySelectorAll(".scroll, .picture, .value")]
     .map((it) => [it.scrollLeft, it.scrollTop]);
-  const active = part.contains(document.activeElement)
-    ? document.activeElement.getAttribute("href") : null;
-  fresh.querySelectorAll("details").forEach((it, at) => { it.open = open[at] ?? it.open; });
+  const active = part.contains(document.activeElement) ? document.activeElement : null;
+  const place = active ? alike(part, active).indexOf(active) : -1;
+  fresh.querySelectorAll("details").forEach((it) => { it.open = folds.get(fold(it)) ?? it.open; });
   part.replaceWith(fresh);
   fresh.querySelectorAll(".scroll, .picture, .value").forEach((it, at) => {
     if (places[at]) [it.scrollLeft, it.scrollTop] = places[at];
   });
-  if (active !== null) {
-    [...fresh.querySelectorAll("a")].find((it) => it.getAttribute("href") === active)
-      ?.focus({ preventScroll: true });
-  }
   times(fresh);
   copies(fresh);
+  if (place >= 0) {
+    const same = alike(fresh, active);
+    (same[place] ?? same[0])?.focus({ preventScroll: true });
+  }
 }
 
 // As it came, before times and buttons changed it.
 const sent = new Map();
+// The token of forms is another one each time, and the one that is there still counts.
+const plain = (part) => part.outerHTML.replace(/value="[0-9a-f]{32}\.[0-9a-f]+"/g, "");
 const remember = (page) => page.querySelectorAll("[data-live]")
-  .forEach((it) => sent.set(it.id, it.outerHTML));
+  .forEach((it) => sent.set(it.id, plain(it)));
+
+// Where this page is told of what comes next; nowhere once the instance has ended.
+const watchOf = (page) => page.querySelector("[data-watch]")?.dataset.watch;
+let watched = watchOf(document);
 
 async function refresh() {
   const answer = await fetch(location.href, { headers: { accept: "text/html" } });
@@ -129,9 +168,11 @@ async function refresh() {
   }
   if (!answer.ok) throw new Error(`status ${answer.status}`);
   const page = parser.parseFromString(await answer.text(), "text/html");
+  // Not as it is shown: what is in use is left as it was.
+  watched = watchOf(page);
   for (const fresh of page.querySelectorAll("[data-live]")) {
     const part = document.getElementById(fresh.id);
-    const html = fresh.outerHTML;
+    const html = plain(fresh);
     if (!part || inUse(part) || sent.get(fresh.id) === html) continue;
     sent.set(fresh.id, html);
     replace(part, fresh);
@@ -151,18 +192,11 @@ function stale(is) {
 
 const pause = (ms) => new Promise((done) => { setTimeout(done, ms); });
 
-function visible() {
-  if (!document.hidden) return Promise.resolve();
-  return new Promise((done) => {
-    document.addEventListener("visibilitychange", done, { once: true });
-  });
-}
-
 // Lists have no stream of their own.
 async function poll() {
   for (;;) {
     await pause(10_000);
-    await visible();
+    await ready();
     await refresh().catch(() => stale(true));
   }
 }
@@ -171,15 +205,14 @@ async function poll() {
 // anew, at most once a second.
 async function watch() {
   for (let failures = 0; ;) {
-    const address = document.querySelector("[data-watch]")?.dataset.watch;
-    if (!address) return;
-    await visible();
+    if (!watched) return;
+    await ready();
     const control = new AbortController();
     const hide = () => { if (document.hidden) control.abort(); };
     document.addEventListener("visibilitychange", hide);
     let wait = 1_000;
     try {
-      const answer = await fetch(address, { signal: control.signal });
+      const answer = await fetch(watched, { signal: control.signal });
       if (answer.redirected || answer.status === 401) return void location.reload();
       if (!answer.ok || !answer.body) {
         // Too many watch: this page does as lists do.
@@ -197,7 +230,7 @@ async function watch() {
       }
     } catch { /* the page is taken anew below, which tells whether there is a connection */ }
     document.removeEventListener("visibilitychange", hide);
-    await visible();
+    await ready();
     await pause(Math.min(wait * 2 ** failures, 30_000));
     await refresh().then(() => { failures = 0; }, () => {
       failures = Math.min(failures + 1, 5);
@@ -222,5 +255,5 @@ remember(document);
 tools();
 times(document);
 copies(document);
-if (document.querySelector("[data-watch]")) watch();
+if (watched) watch();
 else if (document.querySelector("[data-poll]")) poll();

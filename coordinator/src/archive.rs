@@ -134,7 +134,7 @@ impl Archive {
         let Some(stored) = journal.load(id)? else { return Ok(false) };
         let plan = catalog.required(&head.digest)?;
         let (instance, _) = fold(id, &stored)?;
-        let shown = (rendering.instance)(view(&plan, &instance));
+        let shown = (rendering.instance)(view(&plan, &instance, None));
         drop(stored);
         let folder = self.folder(id);
         let path = folder.join(format!("{id}.{}.json", head.started_at.0));

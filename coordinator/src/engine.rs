@@ -63,7 +63,7 @@ pub use misfit::{Misfit, MisfitKind, Misfits};
 pub use repair::{Given, Succession, Unrepairable, faulted, replay, succeed, succeeded};
 pub use requester::{Requested, Requester};
 pub use reset::{Reset, ResetOrder, Unresettable, Visited, reset};
-pub use retrace::{Divergence, retrace};
+pub use retrace::retrace;
 pub(crate) use scope::reference;
 pub use scope::reference_of;
 pub use task::case_of;

@@ -16,6 +16,7 @@ mod early;
 mod effects;
 mod events;
 mod filters;
+mod handlers;
 mod lanes;
 mod lifecycle;
 mod load;
@@ -81,6 +82,7 @@ use crate::quarantine::Quarantine;
 use crate::successor::Successor;
 use counts::OpenCounts;
 use early::Eager;
+use handlers::Handlers;
 use lanes::Lanes;
 use parked::Parked;
 use resident::{Resident, Residents};
@@ -153,6 +155,8 @@ pub struct Partition {
     removed: HashMap<InstanceId, u64>,
     /// Children whose start waits.
     parked: Parked,
+    /// What faults start, as long as it is not known to have started.
+    handlers: Handlers,
     /// Who may want events that came before.
     eager: Eager,
     /// What the turn in progress has cost, in steps of expressions.
@@ -195,6 +199,7 @@ impl Partition {
             limits,
             removed: HashMap::new(),
             parked: Parked::default(),
+            handlers: Handlers::default(),
             eager: Eager::default(),
             cost: 0,
             named: HashSet::new(),
@@ -272,6 +277,7 @@ impl Partition {
         self.cost = 0;
         self.take_all(&mut batch, messages)?;
         self.admit_parked(&mut batch)?;
+        self.ask_for_handlers(&mut batch)?;
         self.fire_timers(&mut batch)?;
         self.fire_schedules(&mut batch)?;
         self.fire_limits(&mut batch);
@@ -345,8 +351,13 @@ impl Partition {
             return Timestamp(0);
         }
         let timers = self.timers.next_wake();
-        let others = [self.parked.next_wake(), self.schedules.next_wake(), self.limits.next_wake()];
-        others.into_iter().flatten().fold(timers, Timestamp::min)
+        self.others_due().into_iter().flatten().fold(timers, Timestamp::min)
+    }
+
+    /// When something beside timers is due.
+    fn others_due(&self) -> [Option<Timestamp>; 4] {
+        let (parked, handlers) = (self.parked.next_wake(), self.handlers.next_wake());
+        [parked, handlers, self.schedules.next_wake(), self.limits.next_wake()]
     }
 
     /// When something is due, however far away: for who drives a partition on a clock of its own,
@@ -357,7 +368,7 @@ impl Partition {
     pub(crate) fn next_due(&self) -> Result<Option<Timestamp>, JournalError> {
         let until = Timestamp(u64::MAX);
         let timers = self.shared.journal.timers(self.id, None, until, 1)?;
-        let others = [self.parked.next_wake(), self.schedules.next_wake(), self.limits.next_wake()];
+        let others = self.others_due();
         let all = timers.first().map(|it| it.due).into_iter().chain(others.into_iter().flatten());
         Ok(all.min())
     }

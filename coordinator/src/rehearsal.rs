@@ -289,7 +289,7 @@ impl Rehearsal {
         let Some(stored) = self.journal.load(id)? else { return Ok(None) };
         let (instance, _) = fold(id, &stored)?;
         let plan = self.outside.catalog.required(&instance.digest)?;
-        Ok(Some(view(&plan, &instance)))
+        Ok(Some(view(&plan, &instance, None)))
     }
 
     /// What lists show of an instance; none where there is no such.

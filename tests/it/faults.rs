@@ -76,6 +76,59 @@ async fn each_fault_starts_one_although_the_process_is_killed_then() {
     }
 }
 
+/// Runs `child` and waits for it.
+const AWAITS: &str = "
+document: { dsl: '1.0.3', namespace: faults, name: awaits, version: '1.0.0' }
+do:
+- run: { run: { workflow: { namespace: faults, name: child, version: '1.0.0' } } }
+";
+
+const CHILD: &str = "
+document: { dsl: '1.0.3', namespace: faults, name: child, version: '1.0.0' }
+do:
+- keep: { set: { x: 1 } }
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_starts_once_it_may_unless_its_version_has_gone() {
+    let dev = Dev::start().await;
+    let api = &dev.api;
+    api.deploy(&definition("sweep", "sweep", "- keep: { set: '${ . }' }")).await;
+    let breaks = api.deploy(&definition("breaks", "sweep", RAISES)).await;
+    api.deploy(CHILD).await;
+    let awaits = api.deploy(AWAITS).await;
+    let workflow = |name: &str| format!("/v1/workflows/faults/{name}");
+    for name in ["sweep", "child"] {
+        api.post(&format!("{}/suspend", workflow(name)), &json!({})).await.ok();
+    }
+    let id = api.start(&breaks, &json!({})).await;
+    let parent = api.start(&awaits, &json!({})).await;
+    assert_eq!(api.ends(&id).await["status"], "faulted");
+    until(SOON, "the child's being awaited", || async {
+        let open = api.show(&parent).await["open"].clone();
+        (open[0]["state"] == "waiting for a child workflow").then_some(())
+    })
+    .await;
+    // It is asked for still, so it stays.
+    let kept = Api::send(api.request(Method::DELETE, &format!("/v1/instances/{id}"))).await;
+    assert!([429, 503].contains(&kept.unwrap().status.as_u16()));
+    assert_eq!(api.show(&id).await["faultHandler"]["error"], Value::Null);
+    assert_eq!(started_by(api, &id).await, Vec::<Value>::new());
+    let version = format!("{}/1.0.0", workflow("child"));
+    api.post(&format!("{version}/retire"), &json!({})).await.ok();
+    let gone = Api::send(api.request(Method::DELETE, &version)).await.unwrap();
+    assert!(gone.status.is_success(), "{}", gone.body);
+    for name in ["sweep", "child"] {
+        api.post(&format!("{}/resume", workflow(name)), &json!({})).await.ok();
+    }
+    let ended = api.ends(&parent).await;
+    let detail = ended["error"]["detail"].as_str().unwrap();
+    assert!(detail.contains("was retired while it waited"), "{ended}");
+    assert_eq!(handler(api, &id).await["output"]["instance"], id);
+    let history = api.history(&id).await;
+    assert_eq!(history.last().unwrap()["event"], "instance.handled", "{history:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_handles_a_fault_is_not_handled_and_what_is_not_there_is_said() {
     let dev = Dev::start().await;

@@ -10,17 +10,18 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
 use super::access::Caller;
-use super::instance::{Reason, standing, told};
+use super::instance::{Reason, told};
 use super::operator::By;
 use super::payload::{Payload, check_depth};
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::{Query, Segments};
 use super::state::Api;
 use super::view::{Standing, Workflow};
-use crate::access::Permission;
+use crate::access::{Permission, Resource};
 use crate::approval::{ApprovalId, OpenApproval};
 use crate::code::Code;
 use crate::coordinator::{ApprovalFilter, Decision, Operator};
+use crate::journal::Status;
 
 /// A question to people.
 #[derive(Serialize, ToSchema)]
@@ -194,6 +195,7 @@ pub(super) struct RejectRequest {
             body = ProblemBody)))]
 pub(super) async fn approve(
     State(api): State<Api>,
+    caller: Caller,
     By(by): By,
     Segments((id, number)): Segments<(String, String)>,
     payload: Payload,
@@ -201,7 +203,7 @@ pub(super) async fn approve(
     let id = named(&id, &number)?;
     let ApproveRequest { data, reason } = payload.json_or_default()?;
     let decision = Decision { approved: true, data: check_depth(data)? };
-    decide(&api, id, decision, reason, &by).await
+    decide(&api, id, decision, reason, (&caller, &by)).await
 }
 
 /// Rejects.
@@ -220,6 +222,7 @@ pub(super) async fn approve(
             body = ProblemBody)))]
 pub(super) async fn reject(
     State(api): State<Api>,
+    caller: Caller,
     By(by): By,
     Segments((id, number)): Segments<(String, String)>,
     payload: Payload,
@@ -230,7 +233,7 @@ pub(super) async fn reject(
         return Err(ApiProblem::new(Code::BadBody, "the body: `reason` must say why"));
     }
     let decision = Decision { approved: false, data: Value::Null };
-    decide(&api, id, decision, Some(reason), &by).await
+    decide(&api, id, decision, Some(reason), (&caller, &by)).await
 }
 
 async fn decide(
@@ -238,16 +241,24 @@ async fn decide(
     id: ApprovalId,
     decision: Decision,
     reason: Option<String>,
-    by: &Operator,
+    (caller, by): (&Caller, &Operator),
 ) -> Result<Json<Standing>, ApiProblem> {
     let reason = Reason::of(reason);
     let word = if decision.approved { "approve" } else { "reject" };
     let what = format!("{word} question {} of", id.number);
     // Who is refused because it is for others is told to the trail where all such are.
-    api.coordinator.may_decide(id, &decision, by).await?;
+    let of = api.coordinator.may_decide(id, &decision, by).await?;
     let coordinator = told(api, &what, id.instance, &reason, by).await?;
     coordinator.decide(id, decision).await?;
-    standing(api, id.instance).await
+    // What comes of it is for those who may read it; and it is decided, whatever can be read of it.
+    let head = api.coordinator.show(id.instance).await.ok().map(|it| it.head);
+    let status = head.as_ref().map_or(Status::Running, |it| it.status);
+    let standing = Standing::open(id.instance, status.word());
+    let of = Resource::Workflow(&of.namespace, &of.name);
+    Ok(Json(match head.filter(|_| caller.principal().may(Permission::InstanceRead, of)) {
+        Some(head) => Standing { output: head.output, error: head.error, ..standing },
+        None => standing,
+    }))
 }
 
 fn named(instance: &str, number: &str) -> Result<ApprovalId, ApiProblem> {

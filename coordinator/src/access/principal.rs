@@ -246,8 +246,15 @@ impl Principal {
             subject: certificate.subject.clone(),
             method: Method::Certificate,
             groups: certificate.groups.clone(),
+            granted_by_rules: 0,
             ..Self::anyone()
         }
+    }
+
+    /// True where no file gives anybody a role: who has a certificate may everything.
+    #[must_use]
+    pub fn has_no_roles(&self) -> bool {
+        self.method == Method::Certificate && self.granted_by_rules == 0 && !self.grants.is_empty()
     }
 
     /// True when they may.
@@ -417,5 +424,9 @@ mod tests {
             assert!(anyone.may_everywhere(*permission) || permission.name() == "event.publish");
         }
         assert!(anyone.may(Permission::EventPublish, Resource::Event("any")));
+        let (issuer, method) = (super::CERTIFICATE.into(), Method::Certificate);
+        let certified = Principal { issuer, method, granted_by_rules: 0, ..anyone.clone() };
+        assert!(certified.has_no_roles() && !anyone.has_no_roles());
+        assert!(!Principal { granted_by_rules: 1, ..certified }.has_no_roles(), "a file does");
     }
 }

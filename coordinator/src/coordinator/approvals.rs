@@ -1,18 +1,19 @@
 //! Questions to people: finding those that are open, and deciding them.
 
-use windlass_proto::id::{InstanceId, PartitionId};
-use windlass_proto::limits::{APPROVAL_DATA_BYTES, APPROVAL_PAGE, APPROVALS_LOOKED_AT};
+use windlass_proto::id::{InstanceId, PartitionId, WorkflowId};
+use windlass_proto::limits::{
+    APPROVAL_DATA_BYTES, APPROVAL_PAGE, APPROVAL_PAGE_BYTES, APPROVAL_ROWS, APPROVALS_LOOKED_AT,
+};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
-use super::handle::blocking;
 use super::repair::turns;
 use super::{Coordinator, CoordinatorError, Operator};
 use crate::access::{Principal, Resource, Visible};
 use crate::approval::{ApprovalError, ApprovalId, OpenApproval};
 use crate::engine::{Fact, Input, Journaled, Question, Verdict};
-use crate::journal::{Journal, JournalError, Table};
+use crate::journal::{Journal, JournalError, Row, Table};
 use crate::partition::approval as row_of;
 use crate::view::ApprovalView;
 
@@ -52,8 +53,8 @@ impl Coordinator {
         after: Option<ApprovalId>,
         limit: usize,
     ) -> Result<ApprovalPage, CoordinatorError> {
-        let journal = self.runtime.journal.clone();
-        Ok(blocking(move || listed(&*journal, &filter, after, limit)).await??)
+        // A few at a time: what is read of one is megabytes.
+        self.reading(move |runtime| Ok(listed(&*runtime.journal, &filter, after, limit)?)).await
     }
 
     /// One that is open.
@@ -65,7 +66,8 @@ impl Coordinator {
             CoordinatorError::UnknownInstance(_) => ApprovalError::Unknown(id).into(),
             other => other,
         };
-        let view = self.show(id.instance).await.map_err(unknown)?;
+        // Views for people are cut; this one is of the question alone.
+        let view = self.view(id.instance, Some(id.number)).await.map_err(unknown)?;
         let mut asked = view.open.into_iter().filter_map(|it| it.approval);
         match asked.find(|it| it.id == id) {
             Some(open) => Ok(open),
@@ -73,7 +75,8 @@ impl Coordinator {
         }
     }
 
-    /// Looks whether somebody may decide a question so, before anybody is told that they do.
+    /// Looks whether somebody may decide a question so, before anybody is told that they do; says
+    /// of which workflow it is.
     ///
     /// # Errors
     /// When it is closed, assigned to others, or the data does not fit its form.
@@ -82,7 +85,7 @@ impl Coordinator {
         id: ApprovalId,
         decision: &Decision,
         by: &Operator,
-    ) -> Result<(), CoordinatorError> {
+    ) -> Result<WorkflowId, CoordinatorError> {
         let asked = self.approval(id).await?;
         let (workflow, question) = (&asked.open.workflow, &asked.open.question);
         if !by.is_assigned(question, &workflow.namespace, &workflow.name) {
@@ -97,10 +100,10 @@ impl Coordinator {
         }
         match asked.form.filter(|_| decision.approved) {
             Some((_, form)) => match form.validate(&decision.data) {
-                Ok(()) => Ok(()),
+                Ok(()) => Ok(asked.open.workflow),
                 Err(unfit) => refused(unfit.to_string()),
             },
-            None => Ok(()),
+            None => Ok(asked.open.workflow),
         }
     }
 
@@ -164,11 +167,11 @@ fn ended(turns: &[Journaled], number: u64) -> Option<String> {
 }
 
 impl Operator {
-    /// True when a question is for them: nobody is asked who they are, it is assigned to nobody in
-    /// particular, to them, or to a role that they have for the workflow.
+    /// True when a question is for them: nobody is asked who they are, or nobody is given roles; it
+    /// is assigned to nobody in particular, to them, or to a role that they have for the workflow.
     #[must_use]
     pub fn is_assigned(&self, question: &Question, namespace: &str, name: &str) -> bool {
-        let Some(known) = self.known() else { return true };
+        let Some(known) = self.known().filter(|it| !it.has_no_roles()) else { return true };
         let Question { roles, users, .. } = question;
         let who = known.to_string();
         let of = Resource::Workflow(namespace, name);
@@ -198,16 +201,26 @@ fn listed(
     after: Option<ApprovalId>,
     limit: usize,
 ) -> Result<ApprovalPage, JournalError> {
-    let (mut found, mut after, mut looked) = (Vec::new(), after, 0);
+    let mut row = after.map(|it| it.row());
+    let (mut found, mut after, mut looked, mut bytes) = (Vec::new(), after, 0, 0);
     loop {
-        let (page, last) = merged(journal, after)?;
-        for (id, open) in page {
+        let (page, last) = merged(journal, row.as_deref())?;
+        for (name, value) in page {
             looked += 1;
-            after = Some(id);
-            if filter.has(&open) && is_open(journal, id.instance)? {
-                found.push((id, open));
+            // One that is damaged must not hide all others.
+            match row_of(&name, &value) {
+                Ok((id, open)) => {
+                    after = Some(id);
+                    if filter.has(&open) && is_open(journal, id.instance)? {
+                        bytes += value.len();
+                        found.push((id, open));
+                    }
+                }
+                Err(error) => tracing::error!(%error, "a question is left out of the list"),
             }
-            if found.len() == limit || looked >= APPROVALS_LOOKED_AT {
+            row = Some(name);
+            let full = found.len() == limit || bytes > APPROVAL_PAGE_BYTES;
+            if full || looked >= APPROVALS_LOOKED_AT {
                 return Ok((found, after));
             }
         }
@@ -218,24 +231,23 @@ fn listed(
 }
 
 /// The rows that come next in all partitions together, and whether these are the last.
-fn merged(
-    journal: &dyn Journal,
-    after: Option<ApprovalId>,
-) -> Result<(Vec<(ApprovalId, OpenApproval)>, bool), JournalError> {
-    let after = after.map(|it| it.row());
+fn merged(journal: &dyn Journal, after: Option<&[u8]>) -> Result<(Vec<Row>, bool), JournalError> {
+    let each = (APPROVAL_PAGE / usize::from(journal.partitions()).max(1)).max(APPROVAL_ROWS);
     let mut all = Vec::new();
-    let mut is_last = true;
+    let mut known_until: Option<Vec<u8>> = None;
     for partition in (0..journal.partitions()).map(PartitionId) {
-        let rows = journal.rows(partition, Table::Approvals, after.as_deref(), APPROVAL_PAGE)?;
-        is_last &= rows.len() < APPROVAL_PAGE;
+        let rows = journal.rows(partition, Table::Approvals, after, each)?;
+        // What comes behind the last row of a partition that has more is not known yet.
+        if let Some((name, _)) = rows.last().filter(|_| rows.len() >= each) {
+            known_until = Some(known_until.unwrap_or_else(|| name.clone()).min(name.clone()));
+        }
         all.extend(rows);
     }
     all.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    // What comes behind the last row of a partition that has more is not known yet.
-    is_last &= all.len() <= APPROVAL_PAGE;
-    all.truncate(APPROVAL_PAGE);
-    let read = all.iter().map(|(name, row)| row_of(name, row));
-    Ok((read.collect::<Result<_, _>>()?, is_last))
+    if let Some(last) = &known_until {
+        all.retain(|(name, _)| name <= last);
+    }
+    Ok((all, known_until.is_none()))
 }
 
 /// A damaged journal may have lost an instance and kept its row.

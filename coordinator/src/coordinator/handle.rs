@@ -351,6 +351,13 @@ impl Coordinator {
         Ok(self.disk_room().needed()?)
     }
 
+    /// What goes through the cluster's log without being in the journal is refused while the log
+    /// does not answer: another coordinator may lead, to whom it would never come.
+    pub(crate) fn needs_log(&self) -> Result<(), CoordinatorError> {
+        let room = self.disk_room();
+        if room.log_away { Err(room.refusal().into()) } else { Ok(()) }
+    }
+
     /// What operators get out of a full disk with goes into the journal's reserve, until it is used
     /// up.
     pub(super) fn needs_reserve(&self) -> Result<(), CoordinatorError> {

@@ -13,7 +13,7 @@ use super::runtime::Runtime;
 use super::{Coordinator, CoordinatorError};
 use crate::archive::ArchivedInstance;
 use crate::engine::Body;
-use crate::journal::{Head, Journal, JournalError};
+use crate::journal::{Head, Journal, JournalError, Status};
 use crate::partition::{Message, NotRemoved, fold};
 
 impl Coordinator {
@@ -99,14 +99,15 @@ impl Coordinator {
     }
 }
 
-/// The children that an instance waits for, as far as it has not ended. It asks for their ends
-/// again after a restart, and one that is not there any more would be started once more.
+/// The children that an instance waits for, as far as it has not ended, or what its fault has
+/// started, until it knows that. It asks for them again after a restart, and one that is not there
+/// any more would be started once more.
 pub(super) fn awaited(
     journal: &dyn Journal,
     parent: InstanceId,
 ) -> Result<BTreeSet<InstanceId>, JournalError> {
-    let is_open = |head: &Head| !head.status.is_final();
-    if !journal.head(parent)?.as_ref().is_some_and(is_open) {
+    let waits = |head: &Head| !head.status.is_final() || head.status == Status::Faulted;
+    if !journal.head(parent)?.as_ref().is_some_and(waits) {
         return Ok(BTreeSet::new());
     }
     let Some(stored) = journal.load(parent)? else { return Ok(BTreeSet::new()) };
@@ -115,5 +116,9 @@ pub(super) fn awaited(
         Body::Child { child, .. } => Some(*child),
         _ => None,
     };
+    if state.ending.is_some() {
+        let pending = state.repair.handler.filter(|it| it.pending);
+        return Ok(pending.map(|it| it.instance).into_iter().collect());
+    }
     Ok(state.frames.values().filter_map(|it| child(&it.body)).collect())
 }

@@ -15,8 +15,8 @@ use super::handle::{RETRY_AFTER, blocking};
 use super::runtime::Runtime;
 use super::{Coordinator, CoordinatorError, OpenTask, Started};
 use crate::engine::{
-    Divergence, Fact, Given, Input, Instance, Journaled, Reset, ResetOrder, Succession,
-    Unresettable, Visited, decode, faulted, replay, reset, retrace,
+    Fact, Given, Input, Instance, Journaled, Reset, ResetOrder, Succession, Visited, decode,
+    faulted, replay, reset, retrace,
 };
 use crate::journal::{Head, JournalError, Status};
 use crate::partition::{Message, NewSuccessor, NoSuccessor, ReleaseTarget};
@@ -110,40 +110,21 @@ impl Coordinator {
             None => Uuid::now_v7(),
         };
         let id = placed(&self.runtime, id, predecessor);
-        let other = version.map(|it| self.version_of(&head, it)).transpose()?;
         let keyed = key.is_some() && !dry;
         // Only what may be a repeat is looked at all the same.
         let WorkflowId { namespace, name, .. } = &head.workflow;
-        let refusal = match self.admits(namespace, name) {
-            Err(refusal) if !keyed => return Err(refusal),
-            admitted => admitted.err(),
-        };
-        let make = move |runtime: &Runtime| {
-            let plan = runtime.router.catalog.required(&head.digest)?;
-            let turns = turns(runtime, predecessor)?;
-            let unresettable = |why| CoordinatorError::Unresettable { id: predecessor, why };
-            let found = reset(&plan, predecessor, turns, order).map_err(unresettable)?;
-            let Reset { mut succession, to, mut kept, mut again } = found;
-            if let Some(other) = &other {
-                let made = retrace(&plan, other, predecessor, &succession.kept);
-                let diverges = |it: Divergence| unresettable(Unresettable::Diverges(it.task));
-                succession.kept = made.map_err(diverges)?;
-            }
-            let runs = other.unwrap_or(plan);
-            let counts = (kept.len(), again.len());
-            kept.truncate(limits::RESET_VISITS);
-            again.truncate(limits::RESET_VISITS);
-            let (workflow, digest) = (runs.id.clone(), runs.digest.clone());
-            let plan = ResetPlan { to, kept, again, counts, workflow, digest };
-            let asked = Asked::of(&succession, &runs);
-            if keyed && asked.is_done_by(runtime, id)? {
-                return Ok((None, asked, plan));
-            }
-            match refusal {
-                Some(refusal) => Err(refusal),
-                None => Ok((Some(made(runtime, id, runs, succession)?), asked, plan)),
+        let admitted = self.admits(namespace, name);
+        let other = version.map(|it| self.version_of(&head, it)).transpose();
+        let (refusal, other) = match keyed {
+            true => (admitted.err(), other),
+            false => {
+                admitted?;
+                (None, Ok(other?))
             }
         };
+        let version = version.map(str::to_owned);
+        let resetting = Resetting { predecessor, id, order, keyed, version, other, refusal };
+        let make = move |runtime: &Runtime| resetting.make(runtime, &head);
         let (made, asked, plan) = self.reading(make).await?;
         if dry {
             return Ok((None, plan));
@@ -222,9 +203,11 @@ impl Coordinator {
         succession.by.clone_from(&self.requester);
         self.room(&plan.id.namespace, succession.weight())?;
         let (reply, answer) = oneshot::channel();
+        let workflow = plan.id.clone();
         let new = NewSuccessor { plan, succession, instance, reply };
         match self.ask(predecessor, Message::Succeed(Box::new(new)), answer).await? {
             Ok((id, repeated)) => Ok(Started { id, repeated }),
+            Err(NoSuccessor::Retired) => Err(CoordinatorError::Retired(workflow)),
             Err(NoSuccessor::TooMany) => Err(CoordinatorError::TooManySuccessors(predecessor)),
             Err(NoSuccessor::Status(status)) => {
                 Err(CoordinatorError::Conflict { id: predecessor, status, action })
@@ -303,6 +286,73 @@ fn retried(turns: &[Journaled]) -> Option<InstanceId> {
     })
 }
 
+/// A reset that is asked for.
+struct Resetting {
+    predecessor: InstanceId,
+    /// What the new instance is called.
+    id: InstanceId,
+    order: ResetOrder,
+    keyed: bool,
+    /// Another version that it is to go on by, as it is asked for.
+    version: Option<String>,
+    /// What that is now.
+    other: Result<Option<Arc<Plan>>, CoordinatorError>,
+    /// Why nothing may start now.
+    refusal: Option<CoordinatorError>,
+}
+
+impl Resetting {
+    /// Puts together what the new instance begins with; nothing where there is one already.
+    fn make(
+        self,
+        runtime: &Runtime,
+        head: &Head,
+    ) -> Result<(Option<Made>, Asked, ResetPlan), CoordinatorError> {
+        let Self { predecessor, id, order, keyed, version, other, refusal } = self;
+        let plan = runtime.router.catalog.required(&head.digest)?;
+        let turns = turns(runtime, predecessor)?;
+        let unresettable = |why| CoordinatorError::Unresettable { id: predecessor, why };
+        let found = reset(&plan, predecessor, turns, order).map_err(unresettable)?;
+        let Reset { mut succession, to, mut kept, mut again, told } = found;
+        let counts = (kept.len(), again.len());
+        kept.truncate(limits::RESET_VISITS);
+        again.truncate(limits::RESET_VISITS);
+        let planned = |workflow: &WorkflowId, digest: &Digest| {
+            let (workflow, digest) = (workflow.clone(), digest.clone());
+            ResetPlan { to, kept, again, counts, workflow, digest }
+        };
+        // What that version is by now does not matter to a repeat.
+        if keyed
+            && let Some(earlier) = runtime.journal.head(id)?
+            && version.as_deref().is_some_and(|it| is_version(it, &earlier.workflow))
+        {
+            let asked = Asked::of(&succession, &earlier.workflow, &earlier.digest);
+            asked.is_done_by(runtime, id)?;
+            return Ok((None, asked, planned(&earlier.workflow, &earlier.digest)));
+        }
+        let other = other?;
+        let runs = other.as_ref().unwrap_or(&plan).clone();
+        let asked = Asked::of(&succession, &runs.id, &runs.digest);
+        let planned = planned(&runs.id, &runs.digest);
+        if keyed && asked.is_done_by(runtime, id)? {
+            return Ok((None, asked, planned));
+        }
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
+        if let Some(other) = &other {
+            let made = retrace(&plan, other, predecessor, &succession.kept, &told);
+            succession.kept = made.map_err(unresettable)?;
+        }
+        Ok((Some(made(runtime, id, runs, succession)?), asked, planned))
+    }
+}
+
+/// Whether a version that is asked for may have been this one.
+fn is_version(asked: &str, workflow: &WorkflowId) -> bool {
+    asked == "latest" || *asked == *workflow.version
+}
+
 /// What a reset under a key asks for: another one under it must not be taken for a repeat.
 struct Asked {
     predecessor: InstanceId,
@@ -313,10 +363,10 @@ struct Asked {
 }
 
 impl Asked {
-    fn of(succession: &Succession, plan: &Plan) -> Self {
+    fn of(succession: &Succession, workflow: &WorkflowId, digest: &Digest) -> Self {
         let Succession { predecessor, frame, reset, .. } = succession;
         let given = reset.clone().unwrap_or_default();
-        let (workflow, digest) = (plan.id.clone(), plan.digest.clone());
+        let (workflow, digest) = (workflow.clone(), digest.clone());
         Self { predecessor: *predecessor, frame: *frame, given, workflow, digest }
     }
 

@@ -20,11 +20,7 @@ impl Coordinator {
     /// # Errors
     /// When there is no such instance.
     pub async fn show(&self, id: InstanceId) -> Result<InstanceView, CoordinatorError> {
-        let (reply, shown) = oneshot::channel();
-        let mut view = match self.ask(id, Message::Show { instance: id, reply }, shown).await? {
-            Shown::View(view) => *view,
-            Shown::NotInMemory => self.read(id).await?,
-        };
+        let mut view = self.view(id, None).await?;
         for share in view.limits.iter_mut().take(limits::VIEW_LIMITS) {
             // The rest of the view is of use without it.
             if self.place(id, share).await.is_err() {
@@ -32,6 +28,20 @@ impl Coordinator {
             }
         }
         Ok(view)
+    }
+
+    /// What there is to see of an instance, or of its question to people of one number.
+    pub(super) async fn view(
+        &self,
+        instance: InstanceId,
+        approval: Option<u64>,
+    ) -> Result<InstanceView, CoordinatorError> {
+        let (reply, shown) = oneshot::channel();
+        let message = Message::Show { instance, approval, reply };
+        match self.ask(instance, message, shown).await? {
+            Shown::View(view) => Ok(*view),
+            Shown::NotInMemory => self.read(instance, approval).await,
+        }
     }
 
     /// Asks who gives the shares of a limit how its line stands.
@@ -49,7 +59,11 @@ impl Coordinator {
 
     /// Reads an instance from the journal, which has all that was ever answered: in no partition's
     /// turn, so that nobody waits for it but who asks.
-    async fn read(&self, id: InstanceId) -> Result<InstanceView, CoordinatorError> {
+    async fn read(
+        &self,
+        id: InstanceId,
+        approval: Option<u64>,
+    ) -> Result<InstanceView, CoordinatorError> {
         let patience = Duration::from_millis(limits::PARTITION_ANSWER_MS);
         let Ok(room) = timeout(patience, self.runtime.reads.clone().acquire_owned()).await else {
             return Err(CoordinatorError::Overloaded(RETRY_AFTER));
@@ -58,18 +72,22 @@ impl Coordinator {
         let read = move || {
             // Also when nobody waits for it any more.
             let _room = room;
-            stored(&runtime, id)
+            stored(&runtime, id, approval)
         };
         blocking(read).await??.ok_or(CoordinatorError::UnknownInstance(id))
     }
 }
 
 /// The instance as the journal has it.
-fn stored(runtime: &Runtime, id: InstanceId) -> Result<Option<InstanceView>, JournalError> {
+fn stored(
+    runtime: &Runtime,
+    id: InstanceId,
+    approval: Option<u64>,
+) -> Result<Option<InstanceView>, JournalError> {
     let Some(head) = runtime.journal.head(id)? else { return Ok(None) };
     let Some(stored) = runtime.journal.load(id)? else { return Ok(None) };
     let plan = runtime.router.catalog.required(&head.digest)?;
     let (instance, _) = fold(id, &stored)?;
     runtime.misfits.replayed(id, &instance.changes.misfits);
-    Ok(Some(view(&plan, &instance)))
+    Ok(Some(view(&plan, &instance, approval)))
 }

@@ -51,6 +51,8 @@ pub struct Reset {
     pub kept: Vec<Visited>,
     /// Visits that go on or begin again, and those that came after them in the old instance.
     pub again: Vec<Visited>,
+    /// Lists of which the facts that are not kept told at which task they go on.
+    pub told: Vec<FrameId>,
 }
 
 /// Why an instance cannot be reset there.
@@ -78,6 +80,12 @@ pub enum Unresettable {
          before it, or keep the definition"
     )]
     Diverges(Arc<str>),
+    /// To follow its history by another definition would take too long.
+    #[error(
+        "its history is too long to be followed by another definition: go back to an earlier task, \
+         or keep the definition"
+    )]
+    TooLong,
     /// Its facts do not say all that was going on.
     #[error("what else was to be done then cannot be told: go back to a task before")]
     Incomplete,
@@ -111,7 +119,7 @@ pub fn reset(
     if let Some(child) = waited_for.filter(|_| !order.rerun_children) {
         return Err(Unresettable::Child(child));
     }
-    let pending = pending(&state, frame, &later).ok_or(Unresettable::Incomplete)?;
+    let (pending, told) = pending(&state, frame, &later).ok_or(Unresettable::Incomplete)?;
     let context = context(&state, frame, order.set)?;
     let given = Given { raw: order.input, context };
     let to = followed.named(frame).unwrap_or(Visited { task: "/".into(), visit: 1 });
@@ -128,7 +136,7 @@ pub fn reset(
     again.extend(followed.begun_since(known));
     let (reset, pending) = (Some(given), Some(pending));
     let succession = Succession { predecessor, kept, frame, since, pending, reset, by: None };
-    Ok(Reset { succession, to, kept: kept_visits, again })
+    Ok(Reset { succession, to, kept: kept_visits, again, told })
 }
 
 /// Turn and fact with which the visit was opened, and the visit.
@@ -184,12 +192,18 @@ fn context(
     Ok(Some(Value::from(members)))
 }
 
-/// What else was to be done: for each list that stands still, what was done with it next.
-fn pending(state: &Instance, again: FrameId, later: &[Journaled]) -> Option<Vec<Step>> {
+/// What else was to be done: for each list that stands still, what was done with it next; and of
+/// which lists a position was told so.
+fn pending(
+    state: &Instance,
+    again: FrameId,
+    later: &[Journaled],
+) -> Option<(Vec<Step>, Vec<FrameId>)> {
     let mut steps = Vec::new();
     let (branches, mut still) = standing_still(state, again, &state.pending);
     steps.extend(state.pending.iter().cloned());
     steps.extend(branches);
+    let known = steps.len();
     for fact in later.iter().flat_map(|turn| &turn.facts) {
         if still.is_empty() {
             break;
@@ -206,7 +220,12 @@ fn pending(state: &Instance, again: FrameId, later: &[Journaled]) -> Option<Vec<
             steps.push(step);
         }
     }
-    still.is_empty().then_some(steps)
+    let told = steps.iter().skip(known).filter_map(|step| match step {
+        Step::Advance { frame, .. } => Some(*frame),
+        _ => None,
+    });
+    let told = told.collect();
+    still.is_empty().then_some((steps, told))
 }
 
 /// The step that a fact was the first of, for a list that stood still.

@@ -6,9 +6,12 @@
 //! way is named. What the facts do not tell, such as the event behind what was read of it, asks for
 //! the same definition of the task that heard it.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
+use windlass_proto::expression::steps_taken;
 use windlass_proto::id::{FrameId, InstanceId};
+use windlass_proto::limits;
 use windlass_proto::plan::{FunctionTarget, Kind, Plan, Return, TaskIx};
 use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
@@ -21,39 +24,67 @@ use super::instance::{Body, Changes, Instance, Origin, Step};
 use super::loss::DeliveryLoss;
 use super::repair::{Given, Succession, succeed};
 use super::requester::Requested;
+use super::reset::Unresettable;
 use super::scope::{reference, reference_of};
 use super::turn::{Decision, Turn, create, decide};
 
-/// Where another definition goes another way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Divergence {
-    /// JSON pointer of the task; `/` for the workflow itself.
-    pub task: Arc<str>,
-}
-
-/// The facts that `new` leads to where `old` has led to `kept`, which end within a turn.
+/// The facts that `new` leads to where `old` has led to `kept`, which end within a turn. Of the
+/// lists `told`, facts that are not kept say where they go on, so they must be the same ones.
 ///
 /// # Errors
-/// With the first task of which another thing is told.
+/// With the first task of which another thing is told; where it would take too long.
 pub fn retrace(
     old: &Plan,
     new: &Plan,
     id: InstanceId,
     kept: &[Journaled],
-) -> Result<Vec<Journaled>, Divergence> {
+    told: &[FrameId],
+) -> Result<Vec<Journaled>, Unresettable> {
+    follow((old, new), id, kept, told, limits::RETRACE_STEPS)
+}
+
+pub(super) fn follow(
+    (old, new): (&Plan, &Plan),
+    id: InstanceId,
+    kept: &[Journaled],
+    told: &[FrameId],
+    most: u64,
+) -> Result<Vec<Journaled>, Unresettable> {
     let is = Instance::not_started(id);
-    let mut following = Following { old, new, was: is.clone(), is };
+    let (spent, began) = (Cell::new(0), steps_taken());
+    let mut following = Following { old, new, was: is.clone(), is, spent };
     let mut made = Vec::with_capacity(kept.len());
-    for (number, turn) in kept.iter().enumerate() {
-        let later = kept.get(number.saturating_add(1)..).unwrap_or_default();
-        // What another one goes on for ends within a turn as well.
-        let next = later.first().and_then(predecessor);
-        let owner = later.iter().find_map(predecessor).unwrap_or(id);
+    for (turn, (owner, is_cut)) in kept.iter().zip(owners(id, kept)) {
         (following.was.id, following.is.id) = (owner, owner);
-        let is_cut = later.is_empty() || next.is_some();
         made.push(following.turn(turn, is_cut)?);
+        let spent = following.spent.get().saturating_add(steps_taken().wrapping_sub(began));
+        if spent > most {
+            return Err(Unresettable::TooLong);
+        }
     }
-    Ok(made)
+    match told.iter().find(|it| !following.is_same_list(**it)) {
+        Some(list) => Err(Unresettable::Diverges(reference_of(old, &following.was, *list))),
+        None => Ok(made),
+    }
+}
+
+/// For each turn whose it was, and whether it ends within: what another one goes on for does, and
+/// so does the last.
+fn owners(id: InstanceId, kept: &[Journaled]) -> Vec<(InstanceId, bool)> {
+    let (mut owner, mut is_cut) = (id, true);
+    let mut owners: Vec<_> = kept
+        .iter()
+        .rev()
+        .map(|turn| {
+            let of_turn = (owner, is_cut);
+            let before = predecessor(turn);
+            is_cut = before.is_some();
+            owner = before.unwrap_or(owner);
+            of_turn
+        })
+        .collect();
+    owners.reverse();
+    owners
 }
 
 /// The instance that a turn goes on for.
@@ -70,18 +101,21 @@ struct Following<'p> {
     new: &'p Plan,
     was: Instance,
     is: Instance,
+    /// What it has cost beside expressions, in steps of these.
+    spent: Cell<u64>,
 }
 
 impl Following<'_> {
-    fn turn(&mut self, turn: &Journaled, is_cut: bool) -> Result<Journaled, Divergence> {
+    fn turn(&mut self, turn: &Journaled, is_cut: bool) -> Result<Journaled, Unresettable> {
         let Journaled { at, facts } = turn;
+        self.spend(facts.len());
         // Whether somebody did not want to be asked again for a while is in no fact, but it shows
         // in when the next attempt begins.
         let due = facts.iter().find_map(|fact| match fact {
             Fact::RetryScheduled { due, .. } => Some(due.since(*at)),
             _ => None,
         });
-        let before = (is_cut || due.is_some()).then(|| self.is.clone());
+        let before = (is_cut || due.is_some()).then(|| self.copied(&self.is));
         let mut decided = self.decided(*at, facts, None);
         if let (Some(state), Some(wait)) = (&before, due)
             && decided
@@ -128,7 +162,7 @@ impl Following<'_> {
         if frame != of || context != seen || output.is_some() == other.is_some() {
             return false;
         }
-        let mut state = self.was.clone();
+        let mut state = self.copied(&self.was);
         facts.iter().take(number).for_each(|fact| state.evolve(Timestamp::default(), fact));
         let input = state.frame(*frame).map(|it| &it.input);
         input.is_some() && output.as_ref().or(other.as_ref()) == input
@@ -179,12 +213,41 @@ impl Following<'_> {
         }
     }
 
+    /// Whether both go on with the same list of tasks.
+    fn is_same_list(&self, id: FrameId) -> bool {
+        let (Some(was), Some(is)) = (self.was.frame(id), self.is.frame(id)) else { return false };
+        let same_use = || self.old.definition.get("use") == self.new.definition.get("use");
+        match (was.task, is.task) {
+            (Some(this), Some(that)) => {
+                let (this, that) = (self.old.task(this), self.new.task(that));
+                // Tasks of functions and extensions stand elsewhere.
+                let own = !matches!(this.kind, Kind::Function(_))
+                    && !matches!(was.body, Body::Extending { .. });
+                this.definition == that.definition && (own || same_use())
+            }
+            (None, None) => self.old.definition.get("do") == self.new.definition.get("do"),
+            _ => false,
+        }
+    }
+
+    /// A state, which takes time to be copied.
+    fn copied(&self, state: &Instance) -> Instance {
+        self.spend(state.frames.len());
+        state.clone()
+    }
+
+    /// Some microseconds each.
+    fn spend(&self, items: usize) {
+        let steps = (items as u64).saturating_add(1).saturating_mul(limits::RETRACE_ITEM_STEPS);
+        self.spent.set(self.spent.get().saturating_add(steps));
+    }
+
     fn is_same_task(&self, was: TaskIx, is: TaskIx) -> bool {
         self.old.task(was).reference == self.new.task(is).reference
     }
 
     /// Names the task that the fact is about, as the old definition has it.
-    fn divergence(&mut self, at: Timestamp, facts: &[Fact], other: usize) -> Divergence {
+    fn divergence(&mut self, at: Timestamp, facts: &[Fact], other: usize) -> Unresettable {
         let mut task = Arc::from("");
         // What follows a fact may be about nothing of its own: then it is where that was.
         for (number, fact) in facts.iter().enumerate() {
@@ -197,7 +260,7 @@ impl Following<'_> {
             }
         }
         let task = if task.is_empty() { Arc::from("/") } else { task };
-        Divergence { task }
+        Unresettable::Diverges(task)
     }
 
     /// The task that a fact is about.

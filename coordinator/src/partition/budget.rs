@@ -26,13 +26,16 @@ impl Resident {
 }
 
 impl Partition {
-    /// Refuses a child that there is no memory for: its parent gets an error that it can catch.
-    /// True when it was.
+    /// Refuses a child that there is no memory for: its parent gets an error that it can catch, or
+    /// asks again where it has faulted. True when it was.
     pub(super) fn refuse_child(&self, batch: &mut Batch, start: &NewInstance) -> bool {
         let Some(parent) = start.parent else { return false };
         let namespace = &start.plan.id.namespace;
         if self.shared.memory.admit(namespace, start.input.weight()).is_ok() {
             return false;
+        }
+        if parent.has_faulted() {
+            return true;
         }
         let detail = "the child workflow was not started: the instances in memory take as much as \
                       they may; try again later";

@@ -120,6 +120,7 @@ impl Partition {
         self.index(batch, id)?;
         // Nothing drops an instance in the middle of a turn.
         let Some(resident) = self.residents.get_mut(id) else { return Ok(()) };
+        self.handlers.note(id, resident.instance.repair.handler.as_ref(), batch.now);
         if decision.effects.is_empty() {
             return Ok(());
         }

@@ -94,6 +94,8 @@ pub enum Message {
     Show {
         /// The instance.
         instance: InstanceId,
+        /// The question to people that is looked for, by its number; only its task is shown then.
+        approval: Option<u64>,
         /// Where the view goes.
         reply: oneshot::Sender<Shown>,
     },
@@ -186,6 +188,8 @@ pub enum NoSuccessor {
     Status(Status),
     /// As many do as may.
     TooMany,
+    /// The version that it was to go on by is not deployed any more.
+    Retired,
 }
 
 impl Message {

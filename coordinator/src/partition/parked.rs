@@ -1,12 +1,13 @@
 //! Children whose start waits: for others to end, where a quota is full, or for an operator, where
 //! their workflow is suspended.
 //!
-//! They are not in the journal. Their parents are, which ask again after a restart.
+//! They are not in the journal. Their parents are, which ask again after a restart. What a fault
+//! starts is not kept here: who has faulted asks again meanwhile as well.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use windlass_proto::id::InstanceId;
+use windlass_proto::id::{InstanceId, WorkflowId};
 use windlass_proto::limits::{self, PARKED, PARKED_AGAIN_MS, PARKED_MS};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::time::Timestamp;
@@ -76,6 +77,7 @@ impl Partition {
                 send_outcome(batch, &parent, ChildOutcome::Cancelled(start.id));
                 None
             }
+            Admitted::Full(_) | Admitted::Suspended(_) if parent.has_faulted() => None,
             Admitted::Full(_) | Admitted::Suspended(_) if self.parked.len() >= PARKED => {
                 send_outcome(batch, &parent, given_up(&format!("{PARKED} children wait already")));
                 None
@@ -102,7 +104,9 @@ impl Partition {
     }
 
     fn admit_row(&mut self, batch: &mut Batch, sharers: &Sharers) -> Result<(), JournalError> {
-        for _ in 0..limits::PARKED_AT_ONCE {
+        let most = self.parked.rows.get(sharers).map_or(0, VecDeque::len);
+        // Those that are suspended go around once.
+        for _ in 0..most.min(limits::PARKED_AT_ONCE) {
             let Some(row) = self.parked.rows.get_mut(sharers) else { return Ok(()) };
             let Some(id) = row.front().copied() else { return Ok(()) };
             let Some((start, until)) = self.parked.starts.get(&id) else {
@@ -110,8 +114,7 @@ impl Partition {
                 continue;
             };
             let Some(parent) = start.parent else { return Ok(()) };
-            // Nobody is there any more to do without it.
-            let is_over = *until <= batch.now && !parent.handles;
+            let is_over = *until <= batch.now;
             match self.shared.admission.admit(id, sharers.1, &start.plan.id) {
                 Admitted::Full(_) if !is_over => return Ok(()),
                 // It waits as long as the operator wants, others of the namespace need not.
@@ -125,9 +128,13 @@ impl Partition {
                     send_outcome(batch, &parent, ChildOutcome::Cancelled(id));
                 }
                 Admitted::Yes => {
-                    if let Some(start) = self.parked.pop(sharers) {
+                    let Some(start) = self.parked.pop(sharers) else { continue };
+                    if self.is_deployed(&start.plan) {
                         self.create(batch, start)?;
+                        continue;
                     }
+                    self.shared.admission.leave(id, sharers.1, &sharers.0);
+                    send_outcome(batch, &parent, retired(&start.plan.id));
                 }
             }
         }
@@ -138,6 +145,15 @@ impl Partition {
 fn send_outcome(batch: &mut Batch, parent: &Parent, outcome: ChildOutcome) {
     let input = Input::ChildEnded { frame: parent.frame, outcome };
     batch.releases.push(Release::Tell(parent.instance, input));
+}
+
+/// Its version was retired, and perhaps deleted, while it waited.
+fn retired(workflow: &WorkflowId) -> ChildOutcome {
+    let detail = format!(
+        "the child workflow was not started: {workflow} was retired while it waited. Name a version \
+         that is deployed"
+    );
+    ChildOutcome::Faulted(Problem::new(Standard::Configuration, detail))
 }
 
 fn given_up(what: &str) -> ChildOutcome {

@@ -120,7 +120,7 @@ mod tests {
     fn what_only_asks_goes_on_and_the_rest_waits_in_order() {
         let (mut held, mut messages) = (PausedMessages::default(), vec![input(0)]);
         let instance = InstanceId(uuid::Uuid::nil());
-        messages.push(Message::Show { instance, reply: oneshot::channel().0 });
+        messages.push(Message::Show { instance, approval: None, reply: oneshot::channel().0 });
         messages.extend((1..=TURN_MESSAGES as u128).map(input));
         held.keep(&mut messages, true);
         assert!(matches!(messages.as_slice(), [Message::Show { .. }]));

@@ -314,8 +314,7 @@ fn start_child(
             target.send(id.partition(target.partitions()), Message::Start(Box::new(start)));
         }
         None => {
-            let of_fault = parent.handles && parent.frame == FrameId(0);
-            let what = if of_fault { "`onFault`" } else { "`run.workflow`" };
+            let what = if parent.has_faulted() { "`onFault`" } else { "`run.workflow`" };
             let detail =
                 format!("{what} names {namespace}/{name}:{version}, which is not deployed here");
             let outcome = ChildOutcome::Faulted(Problem::new(Standard::Configuration, detail));

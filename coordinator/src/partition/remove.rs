@@ -49,6 +49,10 @@ impl Partition {
                 return Ok(Err(NotRemoved::Busy));
             }
         }
+        // After a restart nobody would ask for what its fault starts.
+        if self.handlers.is_pending(id) {
+            return Ok(Err(NotRemoved::Busy));
+        }
         let head = match self.shared.journal.head(id) {
             // It stays, for whoever looks into that: one damaged instance is no reason to stop.
             Err(JournalError::Damaged(damage)) => {

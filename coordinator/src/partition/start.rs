@@ -1,6 +1,7 @@
 //! Starts: whether there is such an instance already, whether it may start, and who is told.
 
 use windlass_proto::id::{InstanceId, WorkflowId};
+use windlass_proto::plan::Plan;
 
 use super::message::{Earlier, NewInstance, StartReply, Watch};
 use super::release::Release;
@@ -74,6 +75,14 @@ impl Partition {
         let retired = StartReply { id, earlier: None, retired: true, refused: None };
         batch.releases.push(Release::Started(reply, retired));
         None
+    }
+
+    /// Whether what waited may still start with this plan: nobody has retired its version, as who
+    /// deletes it does before.
+    pub(super) fn is_deployed(&self, plan: &Plan) -> bool {
+        let WorkflowId { namespace, name, version } = &plan.id;
+        let stored = self.shared.catalog.stored(namespace, name, Some(version));
+        stored.is_some_and(|it| it.retired_at.is_none() && it.digest == plan.digest)
     }
 
     /// Creates an instance that has been admitted.

@@ -5,6 +5,7 @@
 
 use windlass_proto::id::InstanceId;
 use windlass_proto::limits;
+use windlass_proto::plan::Plan;
 
 use super::message::{NewSuccessor, NoSuccessor};
 use super::release::Release;
@@ -28,6 +29,8 @@ impl Partition {
         }
         let answer = match self.may_succeed(&succession, instance.id)? {
             Ok(Some(earlier)) => Ok((earlier, true)),
+            // Its version was retired meanwhile, and perhaps deleted.
+            Ok(None) if !self.may_run(&plan, succession.predecessor)? => Err(NoSuccessor::Retired),
             Ok(None) => {
                 let id = instance.id;
                 let charge = self.shared.memory.of_instance(&plan.id.namespace);
@@ -73,6 +76,14 @@ impl Partition {
             Some(Ending::Faulted(_)) => Ok(None),
             Some(_) | None => Err(NoSuccessor::Status(old.instance.status())),
         })
+    }
+
+    /// Whether the definition that an instance is to go on by is there: what the first one has is,
+    /// for as long as that one is.
+    fn may_run(&mut self, plan: &Plan, predecessor: InstanceId) -> Result<bool, JournalError> {
+        let old = self.load(predecessor)?;
+        let same = old.is_some_and(|it| it.instance.digest == plan.digest);
+        Ok(same || self.is_deployed(plan))
     }
 
     fn go_on_for(

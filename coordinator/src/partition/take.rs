@@ -101,10 +101,10 @@ impl Partition {
                 Ok(())
             }
             Message::EmitAgain { instance, frame } => self.emit_again(batch, instance, frame),
-            Message::Show { instance, reply } => {
+            Message::Show { instance, approval, reply } => {
                 // Read from the journal elsewhere: everybody would wait for it here.
                 let shown = self.residents.get(instance).map_or(Shown::NotInMemory, |it| {
-                    Shown::View(Box::new(crate::view::view(&it.plan, &it.instance)))
+                    Shown::View(Box::new(crate::view::view(&it.plan, &it.instance, approval)))
                 });
                 batch.releases.push(Release::Shown(reply, shown));
                 Ok(())

@@ -19,8 +19,14 @@ pub const APPROVAL_DATA_BYTES: u64 = 256 << 10;
 /// there may be many, and a request must end.
 pub const APPROVALS_LOOKED_AT: usize = 10_000;
 
-/// Rows of open approvals that are read at once.
-pub const APPROVAL_PAGE: usize = 500;
+/// Rows of open approvals that are read at once of all partitions: each may take 70 KB.
+pub const APPROVAL_PAGE: usize = 128;
+
+/// Rows that are read of one partition at least.
+pub const APPROVAL_ROWS: usize = 8;
+
+/// Bytes of rows after which a page of the list ends.
+pub const APPROVAL_PAGE_BYTES: usize = 4 << 20;
 
 /// Bytes of the input of a faulted instance that the instance gets which is started for it. What is
 /// larger it can read by the id; a thousand faults at once must not double the journal.

@@ -99,6 +99,20 @@ pub const CANCELLED_ROOTS: usize = 10_000;
 /// Milliseconds between two looks whether children that wait can start.
 pub const PARKED_AGAIN_MS: u64 = 50;
 
+/// Milliseconds after which an instance that has faulted asks once more for what its fault starts:
+/// there may be room by then, and nobody waits for the answer.
+pub const HANDLER_AGAIN_MS: u64 = 5_000;
+
+/// Those of one partition that ask so in one turn at most: each is read from the journal.
+pub const HANDLERS_AT_ONCE: usize = 64;
+
+/// Those that are looked at for it: of many that wait for one suspended workflow, others must not
+/// wait long.
+pub const HANDLERS_LOOKED_AT: usize = 1_000;
+
+/// Milliseconds between two such turns.
+pub const HANDLERS_PAUSE_MS: u64 = 250;
+
 /// Instances above one, awaited or not, as a workflow may go on as a new instance of itself: as
 /// many as a history may have facts.
 pub const GENERATIONS: u32 = 1_000_000;
@@ -123,6 +137,13 @@ pub const REPAIR_BYTES: u64 = 64 << 20;
 
 /// Instances that may go on for one: each is noted in it.
 pub const SUCCESSORS: usize = 100;
+
+/// Steps of expressions that following a history by another definition may take, and what else it
+/// does counted as such: some seconds, for which one of [`super::INSTANCE_READS`] is taken.
+pub const RETRACE_STEPS: u64 = 200_000_000;
+
+/// Steps that each fact counts for then, and each visit of a state that has to be copied.
+pub const RETRACE_ITEM_STEPS: u64 = 100;
 
 /// Visits that a reset lists as kept, or as done again.
 pub const RESET_VISITS: usize = 1_000;

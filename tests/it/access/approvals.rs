@@ -107,6 +107,9 @@ async fn people_decide_once_and_within_the_form() {
     let taken = answers.iter().filter(|it| it.status == 200).count();
     let late = answers.iter().filter(|it| it.body["code"] == "WL0651").count();
     assert_eq!((taken, late), (1, 7), "{answers:?}");
+    let told = answers.iter().find(|it| it.status == 200).unwrap();
+    let members = (&told.body["id"], told.body.get("output"), told.body.get("error"));
+    assert_eq!(members, (&json!(instance), None, None), "they may not read the instance");
     let ended = asking.root.ends(&instance).await;
     let output = &ended["output"];
     let who = boss.get("/v1/auth/whoami").await.ok();
@@ -193,6 +196,33 @@ async fn a_kill_leaves_one_decision_or_none() {
         assert_eq!(ended["output"]["reason"], reason, "the first decision counts: {ended}");
     }
     assert_eq!(items(&dev.api, "").await, Vec::<Value>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_behind_what_views_show_is_decided_as_any() {
+    let dev = Dev::start().await;
+    let with = |n: usize| format!("with: {{ title: 'q{n}' }}");
+    let asks = |n| format!("{{ q: {{ call: windlass.approval, {} }} }}", with(n));
+    let branches: Vec<_> =
+        (0..120).map(|n| format!("{{ b{n}: {{ do: [{}] }} }}", asks(n))).collect();
+    let body = format!(
+        "document: {{ dsl: '1.0.3', namespace: approvals, name: wide, version: '1.0.0' }}
+do:
+- f: {{ fork: {{ compete: true, branches: [{}] }} }}
+",
+        branches.join(", ")
+    );
+    let workflow = dev.api.deploy(&body).await;
+    let instance = dev.api.start(&workflow, &json!({})).await;
+    let all = until(SOON, "the questions", || async {
+        Some(items(&dev.api, "?name=wide&limit=1000").await).filter(|it| it.len() == 120)
+    })
+    .await;
+    let last = all.last().unwrap();
+    let id = last["id"].as_str().unwrap();
+    assert_eq!(dev.api.get(&path(id, "")).await.ok()["title"], last["title"]);
+    dev.api.post(&path(id, "/approve"), &json!({})).await.ok();
+    assert_eq!(dev.api.ends(&instance).await["output"]["approved"], true);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::trace::TraceContext;
 
-use super::default_priority;
+use super::{ROOT, default_priority};
 use crate::engine::requester::Requester;
 
 /// The parent of a child instance.
@@ -37,6 +37,13 @@ impl Parent {
     #[must_use]
     pub fn root(&self) -> InstanceId {
         self.root.unwrap_or(self.instance)
+    }
+
+    /// True where it has faulted and starts what its definition names for that. It asks until it
+    /// has an answer, and nobody is there to do without.
+    #[must_use]
+    pub fn has_faulted(&self) -> bool {
+        self.handles && self.frame == ROOT
     }
 }
 

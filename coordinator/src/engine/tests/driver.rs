@@ -339,7 +339,7 @@ impl Run {
         let turns = decode(&self.entry).unwrap();
         let reset = reset(&self.plan, self.state.id, turns, order)?;
         let kept = &reset.succession.kept;
-        let made = retrace(&self.plan, &self.plan, self.state.id, kept);
+        let made = retrace(&self.plan, &self.plan, self.state.id, kept, &reset.told);
         assert!(made.is_ok(), "the same definition leads to the same facts: {made:?}");
         self.succeed(reset.succession.clone()).unwrap();
         Ok(reset)
@@ -353,8 +353,8 @@ impl Run {
     ) -> Result<(), Unresettable> {
         let turns = decode(&self.entry).unwrap();
         let mut reset = reset(&self.plan, self.state.id, turns, order)?;
-        let kept = retrace(&self.plan, &plan, self.state.id, &reset.succession.kept);
-        reset.succession.kept = kept.map_err(|it| Unresettable::Diverges(it.task))?;
+        let (old, kept) = (self.state.id, &reset.succession.kept);
+        reset.succession.kept = retrace(&self.plan, &plan, old, kept, &reset.told)?;
         // The one that is left notes who goes on for it by what it runs itself.
         let (old, is_reset) = (self.plan.clone(), true);
         self.succeed_by(plan, old, reset.succession, is_reset).unwrap();

@@ -5,6 +5,7 @@ use windlass_proto::value::Value;
 
 use super::driver::{Answer, Run, definition, plan, problem};
 use super::repair::CALLS;
+use crate::engine::retrace::follow;
 use crate::engine::{Input, ResetOrder, Unresettable, decode, retrace};
 
 /// One that calls `a`, and `b` in a `try`, which fails; then `c`.
@@ -141,7 +142,7 @@ fn the_same_definition_never_goes_another_way() {
         let turns = decode(&run.written()).unwrap();
         for count in 1..=turns.len() {
             let part = &turns[..count];
-            let made = retrace(&run.plan, &run.plan, run.state.id, part);
+            let made = retrace(&run.plan, &run.plan, run.state.id, part, &[]);
             assert!(made.is_ok(), "{count} turns of {body}: {made:?}");
         }
     }
@@ -155,5 +156,28 @@ fn the_same_definition_never_goes_another_way() {
     run.feed(Input::Skip { frame, output: Value::Int(4) }).unwrap();
     run.settle();
     let turns = decode(&run.written()).unwrap();
-    assert!(retrace(&run.plan, &run.plan, run.state.id, &turns).is_ok());
+    assert!(retrace(&run.plan, &run.plan, run.state.id, &turns, &[]).is_ok());
+}
+
+#[test]
+fn a_list_of_which_later_facts_tell_where_it_goes_on_must_be_the_same() {
+    let body = "do: [{f: {fork: {branches: [{left: {do: [{a1: {set: {x: 1}}}]}}, {right: {do: [{b1: {set: {x: 2}}}, {b2: {call: g}}]}}]}}}]";
+    let faulted = || Run::of(body).script(|_| Answer::Fail(problem(Standard::Runtime, 500))).go();
+    let to_b1 = || to("/do/0/f/fork/branches/1/right/do/0/b1");
+    let longer = body.replace("{a1: {set: {x: 1}}}", "{a1: {set: {x: 1}}}, {x: {call: h}}");
+    let refused = faulted().reset_by(plan(&definition(&longer)), to_b1());
+    let list = "/do/0/f/fork/branches/0/left";
+    assert_eq!(refused, Err(Unresettable::Diverges(list.into())), "`x` would be left out");
+    // What comes after in the branch that begins again may be any other.
+    let other = body.replace("{b2: {call: g}}", "{b2: {set: {x: 3}}}");
+    faulted().reset_by(plan(&definition(&other)), to_b1()).unwrap();
+}
+
+#[test]
+fn a_history_that_takes_too_long_to_follow_is_refused_by_name() {
+    let run = Run::of("do: [{l: {for: {in: '[range(50)]'}, do: [{s: {set: {x: 1}}}]}}]").go();
+    let turns = decode(&run.written()).unwrap();
+    let within = |most| follow((&run.plan, &run.plan), run.state.id, &turns, &[], most);
+    assert!(within(u64::MAX).is_ok());
+    assert_eq!(within(10).map(|_| ()), Err(Unresettable::TooLong));
 }

@@ -125,7 +125,7 @@ impl Run<'_> {
                 let instance = self.clients[client].id;
                 let (reply, view) = oneshot::channel();
                 self.awaiting.push(Awaiting::View(view));
-                self.post(Message::Show { instance, reply });
+                self.post(Message::Show { instance, approval: None, reply });
                 let (reply, change) = oneshot::channel();
                 self.awaiting.push(Awaiting::Change(change));
                 let from = self.random.u64(0..30);

@@ -8,7 +8,7 @@
 //!                   follower ──> its own journal (nothing leaves it)
 //! ```
 //!
-//! - [`entry`](self::entry): what is in the log, sealed; [`stream`]: the log in `JetStream`.
+//! - [`entry`]: what is in the log, sealed; [`stream`]: the log in `JetStream`.
 //! - [`lease`]: who tries to lead, and who is there. [`appender`]: the leader's end of the log.
 //! - [`follow`]: a standby's; [`takeover`]: from one to the other.
 //!
@@ -187,13 +187,8 @@ impl Standby {
                     Ok(()) => follower.go_on().await,
                     error => error,
                 },
-                _ = beats.tick() => match self.beat(&leases, &follower).await {
-                    None => {
-                        if let Ok(extent) = log.extent().await {
-                            follower.nudge(extent.last);
-                        }
-                        Ok(())
-                    }
+                _ = beats.tick() => match self.beat(&leases, &log, &mut follower).await {
+                    None => Ok(()),
                     Some(held) => match self.take_over(held, follower, &log, &sealer, &leases).await {
                         Ok(led) => return Ok(led),
                         Err(FollowError::Journal(error)) => return Err(error),
@@ -260,7 +255,13 @@ impl Standby {
     }
 
     /// Says that it is there, and takes the lease where nobody has it and it can lead.
-    async fn beat(&self, leases: &Leases, follower: &Follower) -> Option<u64> {
+    async fn beat(&self, leases: &Leases, log: &LogStream, follower: &mut Follower) -> Option<u64> {
+        let mut is_late = false;
+        if let Ok(extent) = log.extent().await {
+            follower.compare(extent.last);
+            follower.nudge(extent.last);
+            is_late = follower.is_late(extent.last);
+        }
         let member = self.member(MemberRole::Standby, follower);
         leases.announce(&member).await;
         let looked = leases.look().await;
@@ -274,13 +275,18 @@ impl Standby {
             changed
         });
         // When all come back to a bus that was away, who leads is to renew its lease first.
-        let mut unheard = self.unheard.lock().unwrap_or_else(PoisonError::into_inner);
-        if looked.is_err() {
-            *unheard = Some(Instant::now());
-        }
-        let is_early = unheard.is_some_and(|it| it.elapsed() < leases.lasts);
-        drop(unheard);
+        let is_early = {
+            let mut unheard = self.unheard.lock().unwrap_or_else(PoisonError::into_inner);
+            if looked.is_err() {
+                *unheard = Some(Instant::now());
+            }
+            unheard.is_some_and(|it| it.elapsed() < leases.lasts)
+        };
         if is_early || !matches!(looked, Ok(None)) || member.waits.is_some() {
+            return None;
+        }
+        // Whoever is further ahead takes over sooner; where nobody is, this one catches up first.
+        if is_late {
             return None;
         }
         let member = Member { role: MemberRole::Leader, ..member };
@@ -309,6 +315,8 @@ impl Standby {
         let takeover = Takeover {
             log,
             sealer,
+            bus: &self.bus,
+            prefix: &self.options.prefix,
             url: &self.options.url,
             lasts: leases.lasts,
             directory: &self.directory,
@@ -468,9 +476,11 @@ pub struct ClusterStatus {
 pub async fn status(options: &ClusterOptions, bus: &Bus) -> Result<ClusterStatus, JournalError> {
     let asked = async {
         let context = options.context(bus);
-        let name = options.made("log", String::new()).name;
-        // Looking must not make a cluster.
-        context.get_stream(&name).await.map_err(Away::of)?;
+        for what in ["log", "leases"] {
+            // Looking must not make a cluster.
+            let name = options.made(what, String::new()).name;
+            context.get_stream(&name).await.map_err(Away::of)?;
+        }
         let log = options.log(bus).await?;
         let leases = options.leases(bus, options.sealer()).await?;
         let extent = log.extent().await?;

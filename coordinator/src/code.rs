@@ -445,21 +445,25 @@ codes! {
     /// Another coordinator leads.
     Fenced = "WL0621", 503, "Leadership lost",
         "Another coordinator of the cluster has taken over, so this one has ended. What it had \
-         acknowledged is kept; of what it had not, repeat starts under the same `Idempotency-Key`. \
+         acknowledged is kept; what was under way may have been kept or not: repeat starts under the \
+         same `Idempotency-Key`. \
          Start it again (a service manager does), and it follows the new leader. Where this comes \
          often, the machine or its way to NATS stands still for longer than --cluster-lease.";
     /// The log does not answer.
     LogAway = "WL0622", 503, "Cluster log unavailable",
         "The log of the cluster, a stream of NATS JetStream, cannot be appended to: NATS does not \
-         answer, or too few of its servers do to agree. Nothing acknowledged is lost, reads go on, and \
-         new work is refused before anything is stored. It goes on by itself. Send the request again \
+         answer, too few of its servers do to agree, or the stream is full (`maximum bytes exceeded` in \
+         the coordinator's log: give it more room). Nothing acknowledged is lost, reads go on, and new \
+         work, tokens and policies are refused before anything is stored. It goes on by itself. Send the request again \
          after the seconds in `Retry-After`, with the same `Idempotency-Key` where it starts an \
          instance.";
     /// The log cannot be read.
     LogDamaged = "WL0623", 503, "Cluster log unreadable",
         "The log of the cluster lacks a message in the middle, or has one that cannot be opened. \
          `detail` says which. Where it names a key: all coordinators of a cluster need the same \
-         --key-file (or --cluster-key). Else start the leader again: a leader that finds its log \
+         --key-file (or --cluster-key); where they have it, somebody else has published to the log's \
+         subject: take that message out (`nats stream rmm STREAM NUMBER`), and see in docs/cluster.md \
+         who may publish there. Else start the leader again: a leader that finds its log \
          incomplete writes all that it has to it, and the others are filled from that.";
     /// A directory and the log do not fit.
     LogMisfit = "WL0624", 503, "Directory not of this cluster log",

@@ -660,19 +660,21 @@ pub struct Room {
     pub free_bytes: Option<u64>,
     /// True when it is paused as the cluster's log does not answer.
     pub log_away: bool,
+    /// True when that has been so for so long that another coordinator may lead.
+    pub log_unheard: bool,
 }
 
 impl Room {
     /// As much as anybody needs.
     #[must_use]
     pub fn enough() -> Self {
-        Self { paused: false, reserve: true, free_bytes: None, log_away: false }
+        Self { paused: false, reserve: true, free_bytes: None, log_away: false, log_unheard: false }
     }
 
     /// Nothing, while the log that must hold what is written does not answer.
     #[must_use]
-    pub(crate) fn without_log(self) -> Self {
-        Self { paused: true, reserve: false, log_away: true, ..self }
+    pub(crate) fn without_log(self, unheard: bool) -> Self {
+        Self { paused: true, reserve: false, log_away: true, log_unheard: unheard, ..self }
     }
 
     /// What has to be written is refused before anything is decided, while there is no room.

@@ -239,11 +239,7 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
         lease: args.lease,
         backlog: args.max_backlog,
     };
-    let bus = Bus::connect(&args.nats.options("windlass coordinator")).await;
-    let bus = bus.map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))?;
-    if !bus.ready(Duration::from_millis(limits::BUS_CONNECT_MS)).await {
-        output::message("NATS cannot be reached yet; workers can join as soon as it can");
-    }
+    let bus = connected(&args.nats).await?;
     // In a cluster the log says who leads.
     if cluster.is_none() {
         refuse_second(&bus, &fleet.prefix).await?;
@@ -265,7 +261,11 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
         let journal = journal.map_or_else(|| SledJournal::open(&data_dir, &settings), Ok)?;
         open(Arc::new(journal), options, secrets, bus, fleet, &events, &runtime)
     };
-    let opened = tokio::task::spawn_blocking(start).await;
+    let opening = tokio::task::spawn_blocking(start);
+    let opened = match &led {
+        Some(led) => led.while_opening(opening).await?,
+        None => opening.await,
+    };
     let coordinator =
         opened.map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))??;
     let serving = bound.serve(&coordinator, definitions, Some(&*tokens));
@@ -282,6 +282,16 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
         led.release().await;
     }
     served
+}
+
+/// The bus, which need not be there yet.
+async fn connected(nats: &Nats) -> Result<Bus, CliError> {
+    let bus = Bus::connect(&nats.options("windlass coordinator")).await;
+    let bus = bus.map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))?;
+    if !bus.ready(Duration::from_millis(limits::BUS_CONNECT_MS)).await {
+        output::message("NATS cannot be reached yet; workers can join as soon as it can");
+    }
+    Ok(bus)
 }
 
 /// Refuses to lead a fleet beside another coordinator.

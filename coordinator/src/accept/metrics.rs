@@ -19,7 +19,8 @@ use windlass_telemetry::MetricSource;
 use super::problem::ApiProblem;
 use super::state::Api;
 use crate::code::Code;
-use crate::journal::Filter;
+use crate::coordinator::CoordinatorError;
+use crate::journal::{Filter, JournalError};
 
 /// Metrics for Prometheus, or in OpenMetrics where that is accepted: docs/metrics.md has them all.
 #[utoipa::path(get, path = "/metrics", tag = "operation", operation_id = "getMetrics",
@@ -72,7 +73,8 @@ const READY_AND_FULL: &str = "ready, but the disk is full: nothing new is taken 
 /// Tells whether requests can be served: the journal answers.
 ///
 /// 200 on a full disk as well, and the text says so: reads are served all the same, and who would
-/// take it out of service for that would make them impossible.
+/// take it out of service for that would make them impossible. 503 once a leader has not been heard
+/// of by its cluster for so long that another one may lead.
 #[utoipa::path(get, path = "/readyz", tag = "operation", operation_id = "getReadiness", responses(
     (status = 200, description = "It takes requests", body = String,
         example = "ready\n"),
@@ -83,6 +85,9 @@ pub(super) async fn ready(
     let probe = api.coordinator.search(Filter::default(), None, 1);
     let most = Duration::from_millis(limits::API_READY_MS);
     match tokio::time::timeout(most, probe).await {
+        Ok(Ok(_)) if api.coordinator.disk_room().log_unheard => {
+            Err(CoordinatorError::from(JournalError::LogAway).into())
+        }
         Ok(Ok(_)) if api.coordinator.disk_room().log_away => Ok((StatusCode::OK, READY_AND_AWAY)),
         Ok(Ok(_)) if api.coordinator.disk_room().paused => Ok((StatusCode::OK, READY_AND_FULL)),
         Ok(Ok(_)) => Ok((StatusCode::OK, "ready\n")),

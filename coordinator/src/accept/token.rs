@@ -123,6 +123,7 @@ pub(super) async fn create(
     By(by): By,
     payload: Payload,
 ) -> Result<(StatusCode, Json<NewTokenView>), ApiProblem> {
+    api.coordinator.needs_log()?;
     let request: TokenRequest = payload.json()?;
     let access = access(&api)?.clone();
     let new = read(&access, request, &caller)?;
@@ -146,6 +147,7 @@ pub(super) async fn revoke(
     Segments(id): Segments<String>,
     By(by): By,
 ) -> Result<StatusCode, ApiProblem> {
+    api.coordinator.needs_log()?;
     let access = access(&api)?.clone();
     let found = access.tokens().into_iter().find(|it| it.id == id);
     let found = found.ok_or_else(|| problem(TokensError::Unknown(id.clone())))?;

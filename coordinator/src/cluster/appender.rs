@@ -217,6 +217,10 @@ impl CommitLog for Appender {
         self.shared.is_away()
     }
 
+    fn is_unheard(&self) -> bool {
+        self.shared.is_unheard()
+    }
+
     fn measured(&self, snapshot: &mut Snapshot) {
         Appender::measured(self, snapshot);
     }
@@ -281,9 +285,13 @@ impl Shared {
     fn is_away(&self) -> bool {
         let since = self.since.load(Ordering::Acquire);
         let stalled = since > 0 && self.now().saturating_sub(since) > limits::CLUSTER_STALLED_MS;
+        stalled || self.is_unheard() || !self.log.is_up()
+    }
+
+    fn is_unheard(&self) -> bool {
         let unheard = self.now().saturating_sub(self.renewed.load(Ordering::Acquire));
         let most = self.lasts.as_millis() + u128::from(limits::CLUSTER_UNHEARD_MS);
-        stalled || u128::from(unheard) > most || !self.log.is_up()
+        u128::from(unheard) > most
     }
 
     /// Appends the messages of one entry.
@@ -301,7 +309,8 @@ impl Shared {
     async fn append(&self, last: u64, message: &Bytes) -> Result<(), Ended> {
         let mut ended = self.ended.subscribe();
         let pause = Duration::from_millis(limits::CLUSTER_RETRY_MS);
-        let mut said = false;
+        let stalled = Duration::from_millis(limits::CLUSTER_STALLED_MS);
+        let (mut said, began) = (false, Instant::now());
         loop {
             let sent = self.log.append(last, message.clone()).await;
             let why = match sent {
@@ -310,16 +319,24 @@ impl Shared {
                 Err(away) => Some(away),
             };
             self.counts.retries.fetch_add(1, Ordering::Relaxed);
-            match self.find_out(last, message).await {
+            let found = match self.find_out(last, message).await {
                 Ok(true) => return Ok(()),
-                Ok(false) => {}
+                Ok(false) => None,
                 Err(Trouble::Ended(ended)) => return Err(ended),
-                Err(Trouble::Away(away)) => {
-                    let why = why.unwrap_or(away);
-                    if !std::mem::replace(&mut said, true) {
-                        tracing::warn!(%why, "the log of the cluster does not answer; trying again");
-                    }
-                }
+                Err(Trouble::Away(away)) => Some(away),
+            };
+            // One that was deleted is made anew at a start, by who writes all that it has to it.
+            if found.is_some() && began.elapsed() > stalled && self.log.is_gone().await {
+                return Err(Ended::Damaged(
+                    "the stream with the log of the cluster was deleted: start this coordinator again, \
+                     before the standbys, and it writes all that it has to a new one"
+                        .to_owned(),
+                ));
+            }
+            if let Some(why) = why.or(found)
+                && !std::mem::replace(&mut said, true)
+            {
+                tracing::warn!(%why, "the log of the cluster takes nothing; trying again");
             }
             if let Some(ended) = ended.borrow_and_update().clone() {
                 return Err(ended);
@@ -340,6 +357,10 @@ impl Shared {
         }
         let extent = self.log.extent().await?;
         if extent.last > last {
+            // It may have come between the two looks.
+            if self.log.message(last + 1).await?.is_some_and(|it| it == *message) {
+                return Ok(true);
+            }
             // Another one's messages are further on, or it came and was removed.
             let found = self.log.message(extent.last).await?.unwrap_or_default();
             return Err(self.overtaken(extent.last, &found));

@@ -42,6 +42,8 @@ pub(super) enum Entry {
         after: Option<LogPosition>,
         /// Whether all that it has follows, from nothing: what is before this can be dropped.
         snapshot: bool,
+        /// The cluster that the log is of: chance, drawn when it began.
+        cluster: u64,
         /// Where it answers.
         url: String,
     },
@@ -74,8 +76,9 @@ impl Entry {
     fn body(&self) -> Vec<u8> {
         let mut body = Vec::new();
         match self {
-            Self::Epoch { after, snapshot, url } => {
+            Self::Epoch { after, snapshot, cluster, url } => {
                 body.extend([u8::from(*snapshot), u8::from(after.is_some())]);
+                body.extend_from_slice(&cluster.to_be_bytes());
                 if let Some(after) = after {
                     after.push(&mut body);
                 }
@@ -96,12 +99,14 @@ impl Entry {
         Some(match kind {
             EPOCH => {
                 let ([snapshot, has_after], rest) = body.split_first_chunk::<2>()?;
+                let (cluster, rest) = rest.split_first_chunk::<8>()?;
+                let cluster = u64::from_be_bytes(*cluster);
                 let (after, url) = match has_after {
                     0 => (None, rest),
                     _ => LogPosition::read(rest).map(|(after, rest)| (Some(after), rest))?,
                 };
                 let url = String::from_utf8(url.to_vec()).ok()?;
-                Self::Epoch { after, snapshot: *snapshot == 1, url }
+                Self::Epoch { after, snapshot: *snapshot == 1, cluster, url }
             }
             2 => Self::Batch(body),
             3 => {
@@ -133,6 +138,17 @@ impl Message {
     /// Whether a leadership begins with it.
     pub(super) fn begins(&self) -> bool {
         self.kind == EPOCH
+    }
+
+    /// Whether a snapshot begins with it, and of which cluster it is, where it is an epoch.
+    pub(super) fn into_epoch(self) -> Option<(bool, u64)> {
+        if !self.begins() || self.more {
+            return None;
+        }
+        match Entry::read(self.kind, unpack(&self.part)?)? {
+            Entry::Epoch { snapshot, cluster, .. } => Some((snapshot, cluster)),
+            _ => None,
+        }
     }
 }
 
@@ -185,7 +201,9 @@ impl Sealer {
             JournalError::LogDamaged(format!(
                 "message {sequence} of the cluster's log cannot be opened: it was sealed with another \
                  key or by a newer windlass, or was changed on the way. All coordinators of a cluster \
-                 need the same --key-file (or --cluster-key)"
+                 need the same --key-file (or --cluster-key). Where they have it, somebody else has \
+                 published to the log's subject: take the message out (`nats stream rmm`), see \
+                 docs/cluster.md"
             ))
         };
         let (header, sealed) = message.split_at_checked(HEADER).ok_or_else(damaged)?;

@@ -11,8 +11,13 @@ fn all() -> Vec<Entry> {
     let noise: Vec<u8> =
         (0..5_000_u32).map(|it| (it.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     vec![
-        Entry::Epoch { after: None, snapshot: false, url: String::new() },
-        Entry::Epoch { after: Some(BEFORE), snapshot: true, url: "http://a:1".to_owned() },
+        Entry::Epoch { after: None, snapshot: false, cluster: 1, url: String::new() },
+        Entry::Epoch {
+            after: Some(BEFORE),
+            snapshot: true,
+            cluster: u64::MAX,
+            url: "http://a:1".to_owned(),
+        },
         Entry::Batch(noise),
         Entry::Batch(vec![0; 100_000]),
         Entry::File { name: "tokens.json".to_owned(), bytes: Some(b"{}".to_vec()) },
@@ -77,7 +82,8 @@ fn what_a_dead_leader_left_in_the_middle_is_dropped_and_nothing_else_is() {
         assert_eq!(assembler.push(sealer.open(40 + number, message).unwrap()).unwrap(), None);
     }
     let next = LogPosition { epoch: 4, term: 1, sequence: 42 };
-    let epoch = Entry::Epoch { after: Some(BEFORE), snapshot: false, url: String::new() };
+    let epoch =
+        Entry::Epoch { after: Some(BEFORE), snapshot: false, cluster: 1, url: String::new() };
     let message = sealer.seal(&epoch, next, 1_000).unwrap().remove(0);
     assert_eq!(assembler.push(sealer.open(43, &message).unwrap()).unwrap(), Some(epoch));
     // A part of another entry, or one that does not follow, is damage.
@@ -94,4 +100,15 @@ fn a_member_is_known_under_its_own_name_only() {
     let sealed = sealer().seal_member("a.member.1", b"here").unwrap();
     assert_eq!(sealer().open_member("a.member.1", &sealed).unwrap(), b"here");
     assert_eq!(sealer().open_member("a.member.2", &sealed), None);
+}
+
+#[test]
+fn an_epoch_tells_of_which_cluster_it_is_and_nothing_else_does() {
+    let told = |entry: &Entry| {
+        let message = sealer().seal(entry, BEFORE, 1 << 20).unwrap().remove(0);
+        sealer().open(BEFORE.sequence + 1, &message).unwrap().into_epoch()
+    };
+    let told: Vec<_> = all().iter().map(told).collect();
+    assert_eq!(told[..3], [Some((false, 1)), Some((true, u64::MAX)), None]);
+    assert!(told[3..].iter().all(Option::is_none));
 }

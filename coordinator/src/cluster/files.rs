@@ -59,9 +59,9 @@ impl Told {
             let path = directory.join(name);
             let bytes = read(&path).map_err(|error| disk::error(&path, &error))?;
             let digest = bytes.as_deref().map(|it| Sha256::digest(it).into());
-            let known = self.0.get(name);
-            // What was never there needs no word.
-            if known == Some(&digest) || (known.is_none() && digest.is_none()) {
+            // What is not there is told once as well: it may have been removed while nobody was
+            // told.
+            if self.0.get(name) == Some(&digest) {
                 continue;
             }
             appender.append_entry(&Entry::File { name: name.to_owned(), bytes })?;

@@ -15,7 +15,7 @@ use windlass_proto::limits;
 
 use super::entry::{Assembler, Entry, Sealer};
 use super::files;
-use super::stream::{Away, LogStream};
+use super::stream::{Away, Extent, LogStream};
 use crate::journal::JournalError;
 use crate::journal::replicated::{Followed, LogPosition};
 use crate::journal::sled::Options;
@@ -66,6 +66,8 @@ pub(super) struct Follower {
     next: u64,
     /// What that was at the last beat.
     seen: u64,
+    /// Whose the message before that is; none where nothing was read.
+    of: Option<LogPosition>,
     messages: Option<Ordered>,
     /// What was read and is not applied.
     read: VecDeque<(u64, Bytes)>,
@@ -102,6 +104,7 @@ impl Follower {
             standing: Standing::Unknown,
             next: 0,
             seen: 0,
+            of: None,
             messages: None,
             read: VecDeque::new(),
             assembler: Assembler::default(),
@@ -134,6 +137,11 @@ impl Follower {
         self.skips
     }
 
+    /// Whether the last message that was read is of the same leadership as this one.
+    pub(super) fn is_of(&self, end: &LogPosition) -> bool {
+        self.of.is_none_or(|it| it.is_of(end))
+    }
+
     /// Whether all before this sequence number is applied.
     pub(super) fn has_read(&self, last: u64) -> bool {
         self.standing == Standing::Within && self.read.is_empty() && self.next > last
@@ -148,6 +156,19 @@ impl Follower {
             _ if self.needs_snapshot => Some("waits for a snapshot in the log"),
             _ => None,
         }
+    }
+
+    /// Looks anew where the log does not reach to what was read of it: it has lost its end.
+    pub(super) fn compare(&mut self, last: u64) {
+        if self.standing == Standing::Within && self.next > last.saturating_add(1) {
+            self.unsettle();
+        }
+    }
+
+    /// Whether it is so far behind that another one should take over.
+    pub(super) fn is_late(&self, last: u64) -> bool {
+        let reach = self.next.saturating_add(limits::CLUSTER_APPLY_ENTRIES as u64);
+        self.standing == Standing::Within && reach < last
     }
 
     /// Reads anew where messages do not come that are there: whoever sent them may have forgotten.
@@ -219,18 +240,36 @@ impl Follower {
         }
         let mut applied = Applied { batches: Vec::new(), bytes: 0, at: None };
         while let Some((sequence, bytes)) = self.read.pop_front() {
+            if sequence < self.next {
+                // A consumer that was made anew before it had given anything begins at the begin.
+                self.read_anew();
+                break;
+            }
             let message = self.sealer.open(sequence, &bytes)?;
-            if sequence != self.next && !message.begins() {
-                let missing = self.next;
+            let (position, begins) = (message.position, message.begins());
+            if self.needs_snapshot && !begins {
+                (self.next, self.of) = (sequence + 1, Some(position));
+                continue;
+            }
+            if !begins && self.of.is_some_and(|it| !it.is_of(&position)) {
+                // The epoch before it was not read: what was there when that was is not any more.
+                self.flush(&mut applied).await?;
+                self.unsettle();
+                return Err(Away(format!("message {sequence} is of another leadership")).into());
+            }
+            let missing = (sequence != self.next && !self.needs_snapshot).then_some(self.next);
+            let entry = self.assembler.push(message)?;
+            // Who writes all that it has fills every gap before that.
+            let fills = matches!(entry, Some(Entry::Epoch { snapshot: true, .. }));
+            if let Some(missing) = missing.filter(|_| !fills) {
+                self.flush(&mut applied).await?;
                 return Err(JournalError::LogDamaged(format!(
                     "message {missing} of the cluster's log is missing, and {sequence} is there: start \
                      the leader again, which then writes all that it has to the log"
                 ))
                 .into());
             }
-            let (position, next) = (message.position, sequence + 1);
-            let entry = self.assembler.push(message)?;
-            self.next = next;
+            (self.next, self.of) = (sequence + 1, Some(position));
             if let Some(entry) = entry {
                 self.take(entry, position, &mut applied).await?;
             }
@@ -267,13 +306,6 @@ impl Follower {
         match entry {
             Entry::Batch(_) | Entry::Records(_) if self.skips => Ok(()),
             Entry::Batch(batch) | Entry::Records(batch) => {
-                if self.needs_snapshot {
-                    return Err(JournalError::LogDamaged(format!(
-                        "the cluster's log begins at {} in the middle, with no snapshot: start the \
-                         leader again, which then writes all that it has to the log",
-                        position.sequence
-                    )));
-                }
                 applied.bytes += batch.len();
                 applied.batches.push(batch);
                 applied.at = Some(position);
@@ -289,13 +321,14 @@ impl Follower {
                     Ok((replica, ()))
                 };
                 self.with(put).await?;
-                if !self.skips && !self.needs_snapshot {
+                if !self.skips {
                     applied.at = Some(position);
                 }
                 Ok(())
             }
-            Entry::Epoch { after, snapshot, .. } => {
+            Entry::Epoch { after, snapshot, cluster, .. } => {
                 self.flush(applied).await?;
+                self.identify(cluster).await?;
                 self.begin(position, after, snapshot).await
             }
             Entry::Whole => {
@@ -304,6 +337,31 @@ impl Follower {
                 self.apply(Vec::new(), Followed { position, whole: true }).await
             }
         }
+    }
+
+    /// The log is of this cluster: the directory must be of it, too.
+    async fn identify(&mut self, cluster: u64) -> Result<(), JournalError> {
+        match self.replica()?.identity() {
+            Some(own) if own == cluster => Ok(()),
+            Some(_) => Err(self.of_another()),
+            None => {
+                self.with(move |mut replica| {
+                    replica.identify(cluster)?;
+                    Ok((replica, ()))
+                })
+                .await
+            }
+        }
+    }
+
+    fn of_another(&self) -> JournalError {
+        JournalError::LogMisfit(format!(
+            "{} is of a cluster of the same name whose log is gone: the log that is there was begun \
+             anew. Move the directory aside and start again, and it is filled from the log; or, where \
+             this directory is the one to go on with, stop all, delete the log (`nats stream rm`) and \
+             start this one first",
+            self.directory.display()
+        ))
     }
 
     /// Another leadership begins.
@@ -315,6 +373,11 @@ impl Follower {
     ) -> Result<(), JournalError> {
         let followed = self.followed();
         let own = followed.filter(|it| it.whole).map(|it| it.position);
+        let is_earlier = |own: LogPosition| own.epoch > position.epoch || own.is_of(&position);
+        if !snapshot && self.needs_snapshot && own.is_some_and(is_earlier) {
+            // It is passed over, as the directory had come further.
+            return Ok(());
+        }
         let is_within = own.is_none_or(|own| after.is_some_and(|after| own.is_within(&after)));
         if !is_within {
             return Err(self.diverged(position.epoch));
@@ -350,7 +413,8 @@ impl Follower {
         JournalError::LogMisfit(format!(
             "{} holds entries of the cluster's log that the leader of epoch {epoch} does not have: the \
              log has lost them, or was another one. Move the directory aside and start again: it is \
-             filled from the log; keep it until you know what is missing",
+             filled from the log; keep it until you know what is missing. Where every directory is \
+             refused, stop all, delete the log (`nats stream rm`) and start the one with the most first",
             self.directory.display()
         ))
     }
@@ -361,14 +425,54 @@ impl Follower {
         Ok(Some(self.sealer.open(sequence, &message)?.position))
     }
 
+    /// Whether the log begins with a snapshot, and its cluster, where it begins with an epoch.
+    pub(super) async fn log_begin(
+        &self,
+        extent: Extent,
+    ) -> Result<Option<(bool, u64)>, FollowError> {
+        let Some(message) = self.log.message(extent.first).await? else { return Ok(None) };
+        Ok(self.sealer.open(extent.first, &message)?.into_epoch())
+    }
+
+    /// Whose the last message is that is there.
+    async fn end(&self) -> Result<Option<LogPosition>, FollowError> {
+        let Some((sequence, message)) = self.log.end().await? else { return Ok(None) };
+        Ok(Some(self.sealer.open(sequence, &message)?.position))
+    }
+
+    /// Whether the log has all that is before the batch that is held, or has lost it: in both cases
+    /// nobody else may have gone on.
+    async fn fits_held(&self, held: LogPosition, last: u64) -> Result<(), FollowError> {
+        let Some(Followed { position, .. }) = self.followed() else { return Ok(()) };
+        match self.owner(position.sequence).await? {
+            Some(owner) if owner == position => Ok(()),
+            Some(owner) => Err(self.diverged(owner.epoch).into()),
+            None if position.sequence <= last => Ok(()),
+            None => match self.end().await? {
+                Some(end) if !end.is_of(&position) && !end.is_of(&held) => {
+                    Err(self.diverged(end.epoch).into())
+                }
+                _ => Ok(()),
+            },
+        }
+    }
+
     /// Finds out how what is here stands to what the log has.
     async fn look(&mut self) -> Result<(), FollowError> {
         (self.messages, self.assembler, self.skips) = (None, Assembler::default(), false);
         self.read.clear();
+        self.of = None;
         let extent = self.log.extent().await?;
+        let identity = self.replica()?.identity();
+        if let Some((own, begin)) = identity.zip(self.log_begin(extent).await?)
+            && own != begin.1
+        {
+            return Err(self.of_another().into());
+        }
         if let Some(held) = self.replica()?.held()
             && !self.settle(held, extent.last).await?
         {
+            self.fits_held(held, extent.last).await?;
             self.standing = Standing::Ahead;
             self.next = extent.last + 1;
             return Ok(());
@@ -378,7 +482,7 @@ impl Follower {
             self.standing = if is_empty { Standing::Within } else { Standing::Ahead };
             self.next = extent.last + 1;
             // A log that was emptied has forgotten what there was; one that is new has not.
-            self.needs_snapshot = is_empty && extent.last > 0;
+            self.needs_snapshot = is_empty && (extent.last > 0 || identity.is_some());
             return Ok(());
         }
         self.standing = Standing::Within;
@@ -400,9 +504,10 @@ impl Follower {
             let cluster = self.cluster.clone();
             self.with(move |replica| Ok((replica.emptied(&cluster)?, ()))).await?;
             self.next = extent.first;
-            self.needs_snapshot = true;
+            self.needs_snapshot = extent.first > 1;
             return Ok(());
         }
+        self.of = Some(position);
         match self.owner(position.sequence).await? {
             Some(owner) if owner == position => self.next = position.sequence + 1,
             Some(owner) => return Err(self.diverged(owner.epoch).into()),
@@ -421,12 +526,20 @@ impl Follower {
         first: u64,
         last: u64,
     ) -> Result<(), FollowError> {
-        let end = self.owner(last).await?;
-        if last < position.sequence && end.is_none_or(|end| end.epoch <= position.epoch) {
+        let Some(end) = self.end().await? else {
+            return Err(Away("the log was emptied a moment ago".to_owned()).into());
+        };
+        if last < position.sequence && end.is_of(&position) {
             self.standing = Standing::Ahead;
             self.next = last + 1;
             return Ok(());
         }
+        // Who leads now may have had all of it, and written that: its snapshot says so. One that
+        // has gone another way since is no end that this directory could go on from.
+        if !end.is_of(&position) && end.epoch <= position.epoch {
+            return Err(self.diverged(end.epoch).into());
+        }
+        self.of = None;
         self.next = first;
         self.needs_snapshot = true;
         Ok(())
@@ -441,14 +554,14 @@ impl Follower {
             let next = self.log.next(before + 1).await?;
             let Some((sequence, message)) = next else { return Ok(false) };
             let next = self.sealer.open(sequence, &message)?.position;
-            let end = self.owner(last).await?;
+            let end = self.end().await?;
             if next.is_of(&held) && end.is_none_or(|it| it.is_of(&held)) && last < held.sequence {
                 return Ok(false);
             }
             tracing::warn!(
                 sequence = held.sequence,
-                "the last batch here never came to the log, and another coordinator leads: it is \
-                 dropped, as nobody was told of it"
+                "the last batch here is not in the log, and another coordinator leads: it is dropped. \
+                 Nobody was told of it, unless the log has lost it"
             );
             false
         };
@@ -465,6 +578,7 @@ impl Follower {
         self.standing = Standing::Unknown;
         self.messages = None;
         self.read.clear();
+        self.of = None;
     }
 }
 

@@ -110,14 +110,16 @@ impl LogStream {
         };
         let stream = ensure(context, config).await?;
         let found = &stream.cached_info().config;
+        // -1 is no bound, as 0 is where nobody said anything.
         let keeps = found.retention == RetentionPolicy::Limits
+            && found.max_messages_per_subject <= 0
             && found.discard == DiscardPolicy::New
             && found.max_age.is_zero()
             && found.storage == StorageType::File;
         if !keeps || !found.subjects.contains(&subject) {
             return Err(Away(format!(
                 "stream {name} does not keep all it is given (retention limits, discard new, storage \
-                 file, no age, subject {subject}): change it, or give the cluster another name"
+                 file, no age, no bound for a subject, subject {subject}): change it, or give the cluster another name"
             )));
         }
         let (has, wants) = (found.num_replicas.max(1), usize::from(replicas));
@@ -180,6 +182,27 @@ impl LogStream {
         }
     }
 
+    /// The last message that is there: one that was removed leaves its number behind.
+    pub(super) async fn end(&self) -> Result<Option<(u64, Bytes)>, Away> {
+        let asked = self.stream.get_last_raw_message_by_subject(&self.subject);
+        match timeout(patience(), asked).await.map_err(Away::of)? {
+            Ok(message) => Ok(Some((message.sequence, message.payload))),
+            Err(error) if matches!(error.kind(), LastRawMessageErrorKind::NoMessageFound) => {
+                Ok(None)
+            }
+            Err(error) => Err(Away::of(error)),
+        }
+    }
+
+    /// Whether the stream was deleted.
+    pub(super) async fn is_gone(&self) -> bool {
+        let name = &self.stream.cached_info().config.name;
+        let found = timeout(patience(), self.context.get_stream(name)).await;
+        let Ok(Err(error)) = found else { return false };
+        matches!(error.kind(), GetStreamErrorKind::JetStream(reason)
+            if reason.error_code() == ErrorCode::STREAM_NOT_FOUND)
+    }
+
     /// Appends a message, if `last` is the last sequence number. What is answered with an error may
     /// have come to pass.
     pub(super) async fn append(&self, last: u64, message: Bytes) -> Result<Appended, Away> {
@@ -202,6 +225,7 @@ impl LogStream {
         let config = OrderedConfig {
             deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: from.max(1) },
             max_batch: limits::CLUSTER_READ_AHEAD,
+            max_bytes: limits::CLUSTER_READ_AHEAD_BYTES,
             ..OrderedConfig::default()
         };
         let made = timeout(patience() * 4, self.stream.create_consumer(config)).await;

@@ -8,13 +8,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
+use windlass_bus::Bus;
 use windlass_proto::limits;
+use windlass_proto::wire::subject::Prefix;
 
 use super::appender::Appender;
 use super::entry::{Entry, Sealer};
 use super::files::Told;
 use super::follow::{FollowError, Follower};
 use super::stream::{Appended, Away, Extent, LogStream, patience};
+use crate::fleet::Fleet;
 use crate::journal::JournalError;
 use crate::journal::replicated::{Followed, LogPosition};
 use crate::journal::sled::SledJournal;
@@ -24,6 +27,8 @@ use crate::journal::sled::replica::Replica;
 pub(super) struct Takeover<'a> {
     pub(super) log: &'a Arc<LogStream>,
     pub(super) sealer: &'a Arc<Sealer>,
+    pub(super) bus: &'a Bus,
+    pub(super) prefix: &'a Prefix,
     pub(super) url: &'a str,
     pub(super) lasts: Duration,
     pub(super) directory: &'a Path,
@@ -36,7 +41,33 @@ struct Plan {
     /// The batch that the log has lost.
     held: Option<Vec<u8>>,
     snapshot: bool,
+    /// Which cluster it is.
+    cluster: u64,
     messages: Vec<Vec<u8>>,
+}
+
+/// What a log lacks that the directory has.
+struct Lacking {
+    extent: Extent,
+    followed: Option<LogPosition>,
+    is_ahead: bool,
+    has_held: bool,
+    /// Whether the log begins with a snapshot, where it begins with an epoch.
+    begins: Option<bool>,
+}
+
+impl Lacking {
+    /// Whether it needs a snapshot: to append the batch that is held mends only a log that has all
+    /// that is before it.
+    fn is_more_than_the_held_batch(&self) -> bool {
+        let Self { extent, followed, is_ahead, has_held, begins } = *self;
+        let is_behind = followed.is_some_and(|it| extent.last < it.sequence);
+        let is_headless = begins.is_none_or(|snapshot| !snapshot && extent.first > 1);
+        extent.messages == 0
+            || extent.missing() > 0
+            || is_headless
+            || (is_ahead && (!has_held || is_behind))
+    }
 }
 
 impl Takeover<'_> {
@@ -48,6 +79,9 @@ impl Takeover<'_> {
         let deadline = Instant::now() + Duration::from_millis(limits::CLUSTER_CATCH_UP_MS);
         for _ in 0..limits::CLUSTER_EPOCH_TRIES {
             let extent = self.caught_up(&mut follower, deadline).await?;
+            if extent.messages == 0 {
+                self.is_alone().await?;
+            }
             let plan = self.plan(&mut follower, extent).await?;
             if self.append_epoch(&plan, deadline).await? {
                 return self.lead(follower, plan).await;
@@ -55,6 +89,20 @@ impl Takeover<'_> {
             follower.unsettle();
         }
         Err(Away("others append to the log all the time".to_owned()).into())
+    }
+
+    /// A log that begins fences nobody: not who leads the fleet alone, nor a cluster of another
+    /// name.
+    async fn is_alone(&self) -> Result<(), FollowError> {
+        if !Fleet::is_led(self.bus, self.prefix).await {
+            return Ok(());
+        }
+        Err(FollowError::Journal(JournalError::LogMisfit(format!(
+            "the log of this cluster is empty, and another coordinator leads a fleet under the name \
+             `{}` already: stop it first; where it is of a cluster, give this one the same --cluster; \
+             else give this one another --bus",
+            self.prefix
+        ))))
     }
 
     /// Applies all that the log has.
@@ -68,6 +116,7 @@ impl Takeover<'_> {
         follower.read_anew();
         while Instant::now() < deadline {
             let extent = self.log.extent().await?;
+            follower.compare(extent.last);
             if follower.is_ahead() || follower.has_read(extent.last) {
                 return Ok(extent);
             }
@@ -88,19 +137,35 @@ impl Takeover<'_> {
     }
 
     async fn plan(&self, follower: &mut Follower, extent: Extent) -> Result<Plan, FollowError> {
-        let is_ahead = follower.is_ahead();
-        let skips = follower.skips();
-        let (held, is_empty, followed) = follower
+        let (held, is_empty, known) = follower
             .with(|replica| {
-                let known = (replica.held_batch(), replica.is_empty(), replica.followed());
+                let known = (replica.held_batch(), replica.is_empty(), replica.identity());
                 Ok((replica, known))
             })
             .await?;
-        let furthest = follower.furthest();
-        let last = self.log.message(extent.last).await?;
-        let last = last.map(|it| self.sealer.open(extent.last, &it)).transpose()?;
-        let last_epoch = last.map_or(0, |it| it.position.epoch);
-        let mut after = furthest;
+        let end = self.log.end().await?;
+        let end = end.map(|(sequence, it)| self.sealer.open(sequence, &it)).transpose()?;
+        let end = end.map(|it| it.position);
+        let goes_on = |end: LogPosition| end.sequence < extent.last || follower.is_of(&end);
+        if !follower.is_ahead() && !end.is_none_or(goes_on) {
+            return Err(Away("the log has gone another way meanwhile".to_owned()).into());
+        }
+        let last_epoch = end.map_or(0, |it| it.epoch);
+        let begin = follower.log_begin(extent).await?;
+        let cluster = match known.or(begin.map(|it| it.1)) {
+            Some(known) => known,
+            None => random()?,
+        };
+        let is_lacking = Lacking {
+            extent,
+            followed: follower.followed().map(|it| it.position),
+            is_ahead: follower.is_ahead(),
+            has_held: held.is_some(),
+            begins: begin.map(|it| it.0),
+        }
+        .is_more_than_the_held_batch();
+        let snapshot = !is_empty && (follower.skips() || is_lacking);
+        let mut after = follower.furthest();
         if !is_empty && after.is_none() {
             // A journal that begins a cluster has a place before all others, to be known again by.
             let genesis = LogPosition { epoch: 0, term: random()?, sequence: 0 };
@@ -111,21 +176,11 @@ impl Takeover<'_> {
             follower.with(begin).await?;
             after = Some(genesis);
         }
-        let unfilled = match (&held, followed, furthest) {
-            // What is missing at the end is what is held.
-            (Some(_), Some(followed), Some(held)) => {
-                extent.missing() > held.sequence.saturating_sub(followed.position.sequence)
-            }
-            _ => extent.missing() > 0,
-        };
-        let empty_log = extent.messages == 0;
-        let snapshot =
-            !is_empty && (empty_log || skips || unfilled || (is_ahead && held.is_none()));
         let epoch = last_epoch.max(after.map_or(0, |it| it.epoch)).saturating_add(1);
         let before = LogPosition { epoch, term: random()?, sequence: extent.last };
-        let entry = Entry::Epoch { after, snapshot, url: self.url.to_owned() };
+        let entry = Entry::Epoch { after, snapshot, cluster, url: self.url.to_owned() };
         let messages = self.sealer.seal(&entry, before, self.log.part_bytes())?;
-        Ok(Plan { before, after, held, snapshot, messages })
+        Ok(Plan { before, after, held, snapshot, cluster, messages })
     }
 
     /// Appends the epoch; false when another entry came first.
@@ -154,7 +209,7 @@ impl Takeover<'_> {
         mut follower: Follower,
         plan: Plan,
     ) -> Result<(Arc<Appender>, SledJournal), FollowError> {
-        let Plan { before, after, held, snapshot, .. } = plan;
+        let Plan { before, after, held, snapshot, cluster, .. } = plan;
         let first = LogPosition { sequence: before.sequence + 1, ..before };
         let epoch = first.epoch;
         tracing::info!(epoch, sequence = first.sequence, "leads the cluster");
@@ -180,6 +235,7 @@ impl Takeover<'_> {
         }
         let (writer, directory) = (appender.clone(), self.directory.to_owned());
         let complete = move |mut replica: Replica| {
+            replica.identify(cluster)?;
             if snapshot {
                 replica.resolve(true)?;
                 replica
@@ -209,4 +265,31 @@ fn random() -> Result<u64, JournalError> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).map_err(|error| JournalError::Store(error.to_string()))?;
     Ok(u64::from_be_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Extent, Lacking, LogPosition};
+
+    fn lacking(first: u64, last: u64, messages: u64, followed: u64) -> Lacking {
+        let followed = Some(LogPosition { epoch: 1, term: 1, sequence: followed });
+        let extent = Extent { first, last, messages };
+        let begins = (messages > 0).then_some(first > 1);
+        Lacking { extent, followed, is_ahead: true, has_held: true, begins }
+    }
+
+    #[test]
+    fn only_a_log_that_lacks_nothing_but_the_held_batch_gets_that_alone() {
+        assert!(!lacking(1, 8, 8, 8).is_more_than_the_held_batch());
+        assert!(!lacking(5, 8, 4, 8).is_more_than_the_held_batch());
+        assert!(lacking(1, 7, 7, 8).is_more_than_the_held_batch(), "one more is lost");
+        assert!(lacking(1, 9, 8, 8).is_more_than_the_held_batch(), "there is a hole");
+        assert!(lacking(0, 0, 0, 8).is_more_than_the_held_batch(), "all is lost");
+        let beheaded = Lacking { begins: Some(false), ..lacking(5, 8, 4, 8) };
+        assert!(beheaded.is_more_than_the_held_batch(), "its begin is lost");
+        let none_held = Lacking { has_held: false, ..lacking(1, 7, 7, 8) };
+        assert!(none_held.is_more_than_the_held_batch());
+        let within = Lacking { is_ahead: false, has_held: false, ..lacking(1, 8, 8, 8) };
+        assert!(!within.is_more_than_the_held_batch());
+    }
 }

@@ -54,6 +54,7 @@ impl Coordinator {
         expected: Option<String>,
         by: &Operator,
     ) -> Result<(Arc<Policy>, Vec<NotPermitted>), CoordinatorError> {
+        self.needs_log()?;
         let (secrets, tell) =
             (self.own_secrets().clone(), self.teller(AuditAction::PolicyChanged, by));
         let replace = move || {
@@ -93,6 +94,7 @@ impl Coordinator {
         expected: Option<String>,
         by: &Operator,
     ) -> Result<Arc<Proposal>, CoordinatorError> {
+        self.needs_log()?;
         let proposer = (person(by)?, clock::now());
         let (secrets, tell) =
             (self.own_secrets().clone(), self.teller(AuditAction::PolicyChanged, by));
@@ -113,6 +115,7 @@ impl Coordinator {
         tag: String,
         by: &Operator,
     ) -> Result<(Arc<Policy>, Vec<NotPermitted>), CoordinatorError> {
+        self.needs_log()?;
         let approver = person(by)?;
         let (secrets, tell) =
             (self.own_secrets().clone(), self.teller(AuditAction::PolicyChanged, by));
@@ -140,6 +143,7 @@ impl Coordinator {
         tag: String,
         by: &Operator,
     ) -> Result<(), CoordinatorError> {
+        self.needs_log()?;
         let (secrets, tell) =
             (self.own_secrets().clone(), self.teller(AuditAction::PolicyChanged, by));
         let withdraw = move || {

@@ -24,10 +24,12 @@ pub struct LogPosition {
 }
 
 impl LogPosition {
-    /// Whether this is not after `other`, in one lineage.
+    /// Whether this is not after `other`, in one lineage. Two leaderships of one epoch are of two
+    /// lineages: the log has lost the first one's.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
-        (self.epoch, self.sequence) <= (other.epoch, other.sequence)
+        let is_earlier = self.epoch < other.epoch || self.is_of(other);
+        is_earlier && self.sequence <= other.sequence
     }
 
     /// Whether both were written by the same leadership.
@@ -63,6 +65,9 @@ pub trait CommitLog: Send + Sync + 'static {
 
     /// True while the log does not answer, so that nothing more should be taken up.
     fn is_away(&self) -> bool;
+
+    /// True once so much time has passed without a word of the lease that another one may lead.
+    fn is_unheard(&self) -> bool;
 
     /// Adds what there is to tell of it.
     fn measured(&self, metrics: &mut Snapshot);
@@ -139,7 +144,12 @@ mod tests {
         assert_eq!(Followed::of(&[]), None);
         assert_eq!(LogPosition::read(&[1, 2]), None);
         let later = LogPosition { epoch: 301, sequence: 1, ..position };
-        assert!(position.is_within(&later) && !later.is_within(&position));
-        assert!(!position.is_of(&later));
+        assert!(!position.is_within(&later) && !later.is_within(&position));
+        assert!(!position.is_of(&later) && !position.is_within(&later));
+        let later = LogPosition { epoch: 301, sequence: 1 << 41, ..position };
+        assert!(position.is_within(&later) && position.is_within(&position));
+        // An epoch that counts alike, and one that was led on from a log that had lost its end.
+        let other = LogPosition { term: 1, sequence: 1 << 41, ..position };
+        assert!(!position.is_within(&other));
     }
 }

@@ -571,9 +571,9 @@ impl<O: Ordered> Journal for Store<O> {
 
     fn room(&self) -> Room {
         let room = self.ordered.room();
-        match self.log.as_ref().is_some_and(|it| it.is_away()) {
-            true => room.without_log(),
-            false => room,
+        match self.log.as_ref().filter(|it| it.is_away()) {
+            Some(log) => room.without_log(log.is_unheard()),
+            None => room,
         }
     }
 

@@ -57,6 +57,9 @@ pub const CLUSTER_APPLY_BYTES: usize = 1 << 20;
 /// Entries that are read ahead of what is applied.
 pub const CLUSTER_READ_AHEAD: i64 = 256;
 
+/// Bytes of them: several of the largest parts, and memory that a standby has.
+pub const CLUSTER_READ_AHEAD_BYTES: i64 = 16 << 20;
+
 /// Milliseconds that a candidate reads on for the end of the log before it gives its lease back.
 pub const CLUSTER_CATCH_UP_MS: u64 = 60_000;
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use windlass_coordinator::cluster::{ClusterOptions, Leadership, Standby};
 use windlass_coordinator::coordinator::CoordinatorError;
 use windlass_coordinator::journal::sled::{Options, SledJournal};
@@ -146,6 +146,22 @@ pub(super) async fn lead(
 }
 
 impl Led {
+    /// Waits until the journal is open. A log that is away may hold that up, and the process can be
+    /// stopped meanwhile.
+    pub(super) async fn while_opening<T>(
+        &self,
+        mut opening: JoinHandle<T>,
+    ) -> Result<Result<T, JoinError>, CliError> {
+        tokio::select! {
+            opened = &mut opening => Ok(opened),
+            () = signal::stop() => {
+                self.stop_soon();
+                let _ = opening.await;
+                Err(CliError::Interrupted)
+            }
+        }
+    }
+
     /// Serves for as long as this coordinator leads.
     pub(super) async fn while_leading(
         &mut self,

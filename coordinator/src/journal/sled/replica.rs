@@ -32,6 +32,18 @@ pub const REFILL: &str = "journal.refill";
 #[derive(Serialize, Deserialize)]
 struct Note {
     cluster: String,
+    /// What tells it from another cluster of the same name; not known before its log was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    identity: Option<u64>,
+}
+
+impl Note {
+    fn write(&self, directory: &Path) -> Result<(), JournalError> {
+        let note =
+            serde_json::to_vec(self).map_err(|error| JournalError::Store(error.to_string()))?;
+        let path = directory.join(FILE);
+        crate::file::replace(&path, &note, 0o600).map_err(|error| disk::error(&path, &error))
+    }
 }
 
 /// A directory that follows.
@@ -43,6 +55,7 @@ pub struct Replica {
     /// The last batch, until it is known whether the log has it.
     held: Option<(Followed, Vec<Change>)>,
     partitions: Option<u16>,
+    note: Note,
 }
 
 impl Replica {
@@ -58,10 +71,18 @@ impl Replica {
             let _lock = open::lock(directory)?;
             remove(directory).map_err(failed)?;
         }
-        let is_new = !belongs(directory, cluster)?;
-        if is_new && directory.join(LOG).exists() {
-            drop(SledJournal::open(directory, options)?);
-        }
+        let note = match belongs(directory, cluster)? {
+            Some(note) => note,
+            None => {
+                if directory.join(LOG).exists() {
+                    drop(SledJournal::open(directory, options)?);
+                }
+                // First: what is made here is never taken for a journal that was alone.
+                let note = Note { cluster: cluster.to_owned(), identity: None };
+                note.write(directory)?;
+                note
+            }
+        };
         let lock = open::lock(directory)?;
         let (path, settings) = (directory.to_owned(), *options);
         let opened = in_time(directory, options.deadline, move || {
@@ -71,23 +92,36 @@ impl Replica {
         if let Some(lost) = sled.found.lost.take() {
             return Err(JournalError::Lost(vec![lost]));
         }
-        if is_new {
-            let note = serde_json::to_vec(&Note { cluster: cluster.to_owned() })
-                .map_err(|error| JournalError::Store(error.to_string()))?;
-            crate::file::replace(&directory.join(FILE), &note, 0o600).map_err(failed)?;
-        }
         let held = sled.found.held.take();
         let held = held.and_then(|changes| Followed::of(&changes).map(|it| (it, changes)));
         let stored = sled.get(Space::Common, keys::FOLLOWED)?;
         let followed = stored.map(|value| Followed::of_value(&value)).transpose()?;
         let directory = directory.to_owned();
-        let mut replica =
-            Self { sled, directory, options: *options, followed, held, partitions: None };
+        let (options, partitions) = (*options, None);
+        let mut replica = Self { sled, directory, options, followed, held, partitions, note };
         replica.partitions = replica.stored_partitions()?;
         if replica.held.is_none() {
             replica.go_on()?;
         }
         Ok(replica)
+    }
+
+    /// What tells its cluster from another one of the same name, where that is known.
+    #[must_use]
+    pub fn identity(&self) -> Option<u64> {
+        self.note.identity
+    }
+
+    /// It is of this cluster from now on.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub fn identify(&mut self, identity: u64) -> Result<(), JournalError> {
+        if self.note.identity == Some(identity) {
+            return Ok(());
+        }
+        self.note.identity = Some(identity);
+        self.note.write(&self.directory)
     }
 
     /// The last entry that is applied for sure; none where nothing ever came from a log.
@@ -250,16 +284,16 @@ fn malformed() -> JournalError {
 }
 
 /// Whether a directory is of this cluster already.
-fn belongs(directory: &Path, cluster: &str) -> Result<bool, JournalError> {
+fn belongs(directory: &Path, cluster: &str) -> Result<Option<Note>, JournalError> {
     let path = directory.join(FILE);
     let text = match fs::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         text => text.map_err(|error| disk::error(&path, &error))?,
     };
     let note: Note = serde_json::from_slice(&text)
         .map_err(|error| JournalError::Damaged(format!("{}: {error}", path.display())))?;
     match note.cluster == cluster {
-        true => Ok(true),
+        true => Ok(Some(note)),
         false => Err(JournalError::LogMisfit(format!(
             "{} is of the cluster `{}`, not of `{cluster}`: give this coordinator another --data-dir",
             directory.display(),

@@ -33,6 +33,10 @@ impl CommitLog for Kept {
         Ok(Box::new(Place { batches, batch: Some(batch), fails }))
     }
 
+    fn is_unheard(&self) -> bool {
+        false
+    }
+
     fn is_away(&self) -> bool {
         self.fails.load(Ordering::Relaxed)
     }
@@ -158,8 +162,12 @@ fn a_directory_belongs_to_one_cluster_and_can_be_emptied() {
     assert!(matches!(other, Err(JournalError::LogMisfit(_))));
     let alone = SledJournal::open(here.path(), &Options::default());
     assert!(matches!(alone, Err(JournalError::LogMisfit(_))));
-    let emptied = open(here.path()).emptied("c").unwrap();
+    let mut replica = open(here.path());
+    assert_eq!(replica.identity(), None);
+    replica.identify(1 << 63).unwrap();
+    let emptied = replica.emptied("c").unwrap();
     assert!(emptied.is_empty());
+    assert_eq!(emptied.identity(), Some(1 << 63), "a directory that is filled anew stays of it");
     drop(emptied);
     // One that was cut off is gone on with.
     std::fs::write(here.path().join(REFILL), "").unwrap();

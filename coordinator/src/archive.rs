@@ -26,7 +26,7 @@ use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 
 use crate::catalog::Catalog;
-use crate::file::sync_folder;
+use crate::file::{self, sync_folder};
 use crate::history::{HistoryEntry, Reader, States};
 use crate::journal::{Journal, JournalError};
 use crate::partition::fold;
@@ -226,10 +226,7 @@ struct Draft {
 impl Draft {
     fn begin(path: &Path) -> io::Result<Self> {
         let path = path.with_extension("new");
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        file::remove(&path)?;
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         Ok(Self { path, file: BufWriter::new(file), sum: Sha256::new() })
     }

@@ -44,6 +44,7 @@ pub use manifest::BackupSummary;
 pub(crate) use place::LastBackup;
 pub use place::{Backups, Target};
 pub use restore::{Restored, forget_restored, restore, restored};
+pub(crate) use seal::keyed;
 pub use seal::{Passphrase, Protection};
 pub use source::{Source, take};
 pub use stream::{Sender, receive};

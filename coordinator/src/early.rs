@@ -169,9 +169,10 @@ impl EarlyEvents {
         }
         let (shown, held) = (shelves.events.len().into(), shelves.events.len().into());
         let mut handed_out_until = 0;
-        for number in 0..journal.partitions() {
-            if journal.has_seen(PartitionId(number), &HANDED_OUT)? {
+        for partition in (0..journal.partitions()).map(PartitionId) {
+            if journal.has_seen(partition, &HANDED_OUT)? {
                 handed_out_until = u64::MAX;
+                break;
             }
         }
         let handed_out_until = handed_out_until.into();

@@ -157,11 +157,15 @@ fn id(index: TaskIx) -> String {
 
 /// Name and kind.
 fn title(task: &Task) -> String {
-    let kind = match task.kind.detail() {
+    format!("{}<br/>{}", label(&task.name), kind(task))
+}
+
+/// Its kind, and what of it.
+fn kind(task: &Task) -> String {
+    match task.kind.detail() {
         Some(detail) => format!("{}: {detail}", task.kind.word()),
         None => task.kind.word().to_owned(),
-    };
-    format!("{}<br/>{kind}", label(&task.name))
+    }
 }
 
 /// Text that is nothing but text to Mermaid, cut where it is long.

@@ -126,7 +126,6 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
 }
 
 async fn list(args: ListArgs) -> Result<(), CliError> {
-    let mut query = Vec::new();
     let limit = args.limit.map(|it| it.to_string());
     let mine = args.mine.then(|| "true".to_owned());
     let given = [
@@ -136,8 +135,8 @@ async fn list(args: ListArgs) -> Result<(), CliError> {
         ("limit", limit),
         ("cursor", args.cursor),
     ];
-    query.extend(given.into_iter().filter_map(|(name, value)| Some((name, value?))));
-    let query: Vec<(&str, String)> = query;
+    let query: Vec<_> =
+        given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
     let all = Client::new(&args.remote)?.get(&["v1", "approvals"], &query).await?;
     let columns = ["ID", "WORKFLOW", "TITLE", "FOR", "YOURS", "SINCE", "UNTIL"];
     output::page(&all, args.output, &columns, row);

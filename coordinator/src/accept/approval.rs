@@ -5,7 +5,6 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use windlass_proto::id::InstanceId;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
@@ -14,7 +13,7 @@ use super::instance::{Reason, told};
 use super::operator::By;
 use super::payload::{Payload, check_depth};
 use super::problem::{ApiProblem, ProblemBody};
-use super::query::{Query, Segments};
+use super::query::{Query, Segments, instance_id};
 use super::state::Api;
 use super::view::{Standing, Workflow};
 use crate::access::{Permission, Resource};
@@ -262,9 +261,7 @@ async fn decide(
 }
 
 fn named(instance: &str, number: &str) -> Result<ApprovalId, ApiProblem> {
-    let instance: InstanceId = instance.parse().map_err(|_| {
-        ApiProblem::parameter("id", format!("`{instance}` is not an instance id (a UUID)"))
-    })?;
+    let instance = instance_id(instance)?;
     let number = number.parse().map_err(|_| ApiProblem::parameter("number", "must be a number"))?;
     Ok(ApprovalId { instance, number })
 }

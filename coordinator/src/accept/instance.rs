@@ -506,7 +506,7 @@ pub(super) async fn told(
     Ok(api.coordinator.on_behalf_of(by, reason.as_deref()))
 }
 
-pub(super) async fn standing(api: &Api, id: InstanceId) -> Result<Json<Standing>, ApiProblem> {
+async fn standing(api: &Api, id: InstanceId) -> Result<Json<Standing>, ApiProblem> {
     let head = api.coordinator.show(id).await?.head;
     let standing = Standing::open(id, head.status.word());
     Ok(Json(Standing { output: head.output, error: head.error, ..standing }))

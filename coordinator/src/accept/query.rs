@@ -124,11 +124,15 @@ impl<S: Send + Sync> FromRequestParts<S> for OfInstance {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiProblem> {
         let Segments(text) = Segments::<String>::from_request_parts(parts, state).await?;
-        let id = text.parse().map_err(|_| {
-            ApiProblem::parameter("id", format!("`{text}` is not an instance id (a UUID)"))
-        })?;
-        Ok(Self(id))
+        Ok(Self(instance_id(&text)?))
     }
+}
+
+/// The instance that a part of a path names.
+pub(super) fn instance_id(text: &str) -> Result<InstanceId, ApiProblem> {
+    text.parse().map_err(|_| {
+        ApiProblem::parameter("id", format!("`{text}` is not an instance id (a UUID)"))
+    })
 }
 
 /// Parts of the path, like axum's `Path` but with our errors.

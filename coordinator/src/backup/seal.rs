@@ -316,7 +316,8 @@ impl Keys {
     }
 }
 
-fn keyed(key: &[u8; KEY_BYTES]) -> Hmac<Sha256> {
+/// A keyed hash.
+pub(crate) fn keyed(key: &[u8; KEY_BYTES]) -> Hmac<Sha256> {
     // A key of the hash's block size or less is taken as it is, padded with zeros.
     let mut block = Zeroizing::new([0; 64]);
     block[..KEY_BYTES].copy_from_slice(key);

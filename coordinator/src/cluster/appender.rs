@@ -180,21 +180,6 @@ impl Appender {
         self.shared.counts.refused.load(Ordering::Relaxed)
     }
 
-    /// Adds what there is to tell of the log.
-    pub(super) fn measured(&self, snapshot: &mut Snapshot) {
-        let counts = &self.shared.counts;
-        let number = |it: &AtomicU64| it.load(Ordering::Relaxed);
-        let last = self.last_if_idle();
-        snapshot.add(&table::cluster::EPOCH, last.epoch);
-        snapshot.add(&table::cluster::SEQUENCE, last.sequence);
-        snapshot.add(&table::cluster::APPEND, &self.shared.took);
-        snapshot.add(&table::cluster::APPENDED_BYTES, number(&counts.bytes));
-        snapshot.add(&table::cluster::RETRIES, number(&counts.retries));
-        snapshot.add(&table::cluster::RESTORED, number(&counts.restored));
-        snapshot.add(&table::cluster::REFUSED, number(&counts.refused));
-        snapshot.add(&table::cluster::AWAY, self.shared.is_away());
-    }
-
     /// Where it stands, as far as nobody has to wait for that.
     pub(super) fn last_if_idle(&self) -> LogPosition {
         let seen = lock(&self.shared.recent).messages.back().map(|it| it.0);
@@ -222,7 +207,17 @@ impl CommitLog for Appender {
     }
 
     fn measured(&self, snapshot: &mut Snapshot) {
-        Appender::measured(self, snapshot);
+        let counts = &self.shared.counts;
+        let number = |it: &AtomicU64| it.load(Ordering::Relaxed);
+        let last = self.last_if_idle();
+        snapshot.add(&table::cluster::EPOCH, last.epoch);
+        snapshot.add(&table::cluster::SEQUENCE, last.sequence);
+        snapshot.add(&table::cluster::APPEND, &self.shared.took);
+        snapshot.add(&table::cluster::APPENDED_BYTES, number(&counts.bytes));
+        snapshot.add(&table::cluster::RETRIES, number(&counts.retries));
+        snapshot.add(&table::cluster::RESTORED, number(&counts.restored));
+        snapshot.add(&table::cluster::REFUSED, number(&counts.refused));
+        snapshot.add(&table::cluster::AWAY, self.shared.is_away());
     }
 }
 

@@ -13,14 +13,16 @@
 //! by a leader that died: the next message is of another epoch then, and whoever reads drops them.
 //! That needs no atomic batch of the server's, and no rewriting of what is there.
 
+use std::borrow::Cow;
+
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use hmac::{Hmac, Mac as _};
+use hmac::Mac as _;
 use lz4_flex::block;
-use sha2::Sha256;
 use windlass_proto::limits::CLUSTER_ENTRY_BYTES;
 use zeroize::Zeroizing;
 
+use crate::backup::keyed;
 use crate::journal::JournalError;
 use crate::journal::replicated::LogPosition;
 
@@ -73,7 +75,7 @@ impl Entry {
         }
     }
 
-    fn body(&self) -> Vec<u8> {
+    fn body(&self) -> Cow<'_, [u8]> {
         let mut body = Vec::new();
         match self {
             Self::Epoch { after, snapshot, cluster, url } => {
@@ -84,7 +86,7 @@ impl Entry {
                 }
                 body.extend_from_slice(url.as_bytes());
             }
-            Self::Batch(bytes) | Self::Records(bytes) => return bytes.clone(),
+            Self::Batch(bytes) | Self::Records(bytes) => return Cow::Borrowed(bytes),
             Self::File { name, bytes } => {
                 body.extend([u8::from(bytes.is_some()), name.len().min(255) as u8]);
                 body.extend_from_slice(name.as_bytes());
@@ -92,7 +94,7 @@ impl Entry {
             }
             Self::Whole => {}
         }
-        body
+        Cow::Owned(body)
     }
 
     fn read(kind: u8, body: Vec<u8>) -> Option<Self> {
@@ -239,11 +241,7 @@ impl Sealer {
 }
 
 fn derived(key: &[u8; 32], purpose: &[u8], scope: &[u8]) -> Zeroizing<[u8; 32]> {
-    // A key of any length is one for HMAC.
-    let mut mac = <Hmac<Sha256> as hmac::Mac>::new_from_slice(key)
-        .unwrap_or_else(|_| <Hmac<Sha256> as hmac::Mac>::new(&Default::default()));
-    mac.update(purpose);
-    mac.update(scope);
+    let mac = keyed(key).chain_update(purpose).chain_update(scope);
     Zeroizing::new(mac.finalize().into_bytes().into())
 }
 

@@ -5,7 +5,7 @@
 //! coordinators share does not travel either.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
@@ -36,10 +36,7 @@ pub(super) fn put(directory: &Path, name: &str, bytes: Option<&[u8]>) -> Result<
     let path = directory.join(name);
     let done = match bytes {
         Some(bytes) => file::replace(&path, bytes, *mode),
-        None => match fs::remove_file(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed,
-        },
+        None => file::remove(&path),
     };
     done.map_err(|error| disk::error(&path, &error))
 }

@@ -57,7 +57,6 @@ enum Standing {
 pub(super) struct Follower {
     log: Arc<LogStream>,
     sealer: Arc<Sealer>,
-    cluster: String,
     directory: PathBuf,
     /// None while it is being worked on.
     replica: Option<Replica>,
@@ -74,7 +73,7 @@ pub(super) struct Follower {
     assembler: Assembler,
     /// Changes count only after a snapshot.
     needs_snapshot: bool,
-    /// A snapshot is going on of which the directory has all: where it was.
+    /// A snapshot is going on of which the directory has all.
     skips: bool,
 }
 
@@ -98,7 +97,6 @@ impl Follower {
         Ok(Self {
             log,
             sealer,
-            cluster: cluster.to_owned(),
             directory: directory.to_owned(),
             replica: Some(replica),
             standing: Standing::Unknown,
@@ -400,9 +398,8 @@ impl Follower {
         if own.is_some() {
             tracing::warn!("the leader writes all that it has: what is here is replaced by that");
         }
-        let cluster = self.cluster.clone();
         self.with(move |replica| {
-            let mut replica = replica.emptied(&cluster)?;
+            let mut replica = replica.emptied()?;
             replica.apply(&[], Followed { position, whole: false })?;
             Ok((replica, ()))
         })
@@ -501,8 +498,7 @@ impl Follower {
         };
         let position = followed.position;
         if !followed.whole {
-            let cluster = self.cluster.clone();
-            self.with(move |replica| Ok((replica.emptied(&cluster)?, ()))).await?;
+            self.with(move |replica| Ok((replica.emptied()?, ()))).await?;
             self.next = extent.first;
             self.needs_snapshot = extent.first > 1;
             return Ok(());

@@ -71,7 +71,8 @@ impl Lacking {
 }
 
 impl Takeover<'_> {
-    /// Takes over, of who has the lease. None when the log went on for too long.
+    /// Takes over, of who has the lease. Fails as [`FollowError::Away`] when others append all the
+    /// time.
     pub(super) async fn run(
         &self,
         mut follower: Follower,

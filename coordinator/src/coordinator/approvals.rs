@@ -10,7 +10,7 @@ use windlass_proto::value::Value;
 
 use super::repair::turns;
 use super::{Coordinator, CoordinatorError, Operator};
-use crate::access::{Principal, Resource, Visible};
+use crate::access::{Resource, Visible};
 use crate::approval::{ApprovalError, ApprovalId, OpenApproval};
 use crate::engine::{Fact, Input, Journaled, Question, Verdict};
 use crate::journal::{Journal, JournalError, Row, Table};
@@ -175,10 +175,9 @@ impl Operator {
         let Question { roles, users, .. } = question;
         let who = known.to_string();
         let of = Resource::Workflow(namespace, name);
-        let has = |principal: &Principal, role: &str| principal.has_role(role, of);
         roles.is_empty() && users.is_empty()
             || users.iter().any(|it| **it == *who)
-            || roles.iter().any(|it| has(known, it))
+            || roles.iter().any(|it| known.has_role(it, of))
     }
 }
 

@@ -13,7 +13,7 @@ use windlass_proto::value::Value;
 
 use super::handle::{RETRY_AFTER, blocking};
 use super::runtime::Runtime;
-use super::{Coordinator, CoordinatorError, OpenTask, Started};
+use super::{Coordinator, CoordinatorError, OpenTask, Started, WorkflowRef};
 use crate::engine::{
     Fact, Given, Input, Instance, Journaled, Reset, ResetOrder, Succession, Visited, decode,
     faulted, replay, reset, retrace,
@@ -114,7 +114,14 @@ impl Coordinator {
         // Only what may be a repeat is looked at all the same.
         let WorkflowId { namespace, name, .. } = &head.workflow;
         let admitted = self.admits(namespace, name);
-        let other = version.map(|it| self.version_of(&head, it)).transpose();
+        let other = match version {
+            None => Ok(None),
+            Some(version) => {
+                let (namespace, name) = (namespace.to_string(), name.to_string());
+                let version = Some(version.to_owned());
+                self.plan(&WorkflowRef { namespace, name, version }).await.map(Some)
+            }
+        };
         let (refusal, other) = match keyed {
             true => (admitted.err(), other),
             false => {
@@ -136,18 +143,6 @@ impl Coordinator {
             self.reading(move |runtime| asked.is_done_by(runtime, id)).await?;
         }
         Ok((Some(started), plan))
-    }
-
-    /// Another version of what an instance runs.
-    fn version_of(&self, head: &Head, version: &str) -> Result<Arc<Plan>, CoordinatorError> {
-        let WorkflowId { namespace, name, .. } = &head.workflow;
-        let catalog = &self.runtime.router.catalog;
-        let unknown = || CoordinatorError::unknown_workflow(namespace, name, Some(version));
-        let stored = catalog.stored(namespace, name, Some(version)).ok_or_else(unknown)?;
-        match stored.retired_at {
-            Some(_) => Err(CoordinatorError::Retired(stored.id)),
-            None => Ok(catalog.required(&stored.digest)?),
-        }
     }
 
     /// The head of an instance that has ended: another one may go on for it.

@@ -151,7 +151,7 @@ impl Coordinator {
         })
     }
 
-    async fn plan(&self, workflow: &WorkflowRef) -> Result<Arc<Plan>, CoordinatorError> {
+    pub(super) async fn plan(&self, workflow: &WorkflowRef) -> Result<Arc<Plan>, CoordinatorError> {
         let stored = self.stored(workflow)?;
         if stored.retired_at.is_some() {
             return Err(CoordinatorError::Retired(stored.id));

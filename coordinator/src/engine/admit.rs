@@ -18,8 +18,11 @@ pub(super) fn admit(state: &Instance, at: Timestamp, input: &Input) -> Result<()
             input,
             Input::ChildAccepted { frame: ROOT } | Input::ChildEnded { frame: ROOT, .. }
         );
-        let pending = state.repair.handler.as_ref().is_some_and(|it| it.pending);
-        return if of_handler && pending { Ok(()) } else { Err(Rejection::Ended) };
+        return if of_handler && state.has_pending_handler() {
+            Ok(())
+        } else {
+            Err(Rejection::Ended)
+        };
     }
     let (fits, otherwise) = match input {
         Input::Reported { frame, delivery, .. } | Input::Lost { frame, delivery, .. } => {
@@ -49,8 +52,7 @@ pub(super) fn admit(state: &Instance, at: Timestamp, input: &Input) -> Result<()
         Input::Quarantine { .. } => (state.quarantine.is_none(), Rejection::WrongStatus),
         Input::Resume => (state.suspended, Rejection::WrongStatus),
         Input::Decide { number, .. } => {
-            let asks = |it: &Body| matches!(it, Body::Approving(it) if it.number == *number);
-            (state.frames.values().any(|it| asks(&it.body)), Rejection::Stale)
+            (state.frames.values().any(|it| it.body.asks(*number)), Rejection::Stale)
         }
         Input::Skip { frame, .. } => {
             (state.frame(*frame).is_some_and(|it| it.task.is_some()), Rejection::Stale)

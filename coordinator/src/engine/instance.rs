@@ -372,6 +372,11 @@ impl Body {
         }
     }
 
+    /// True while it asks people the question of this number.
+    pub(super) fn asks(&self, question: u64) -> bool {
+        matches!(self, Self::Approving(it) if it.number == question)
+    }
+
     /// True when something outside works for this frame and would have to be asked again after a
     /// crash.
     pub(super) fn is_outstanding(&self) -> bool {
@@ -477,11 +482,12 @@ impl Instance {
     }
 
     /// True when a restart must load the instance to do work again: something outside works for it,
-    /// steps are left over, or children have to be cancelled.
+    /// steps are left over, children have to be cancelled, or what its fault starts is not known to
+    /// have started.
     #[must_use]
     pub fn is_hot(&self) -> bool {
         !self.abandoned.is_empty()
-            || self.repair.handler.as_ref().is_some_and(|it| it.pending)
+            || self.has_pending_handler()
             || self.ending.is_none()
                 && (self.outstanding > 0 || (!self.pending.is_empty() && !self.suspended))
     }

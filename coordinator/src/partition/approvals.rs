@@ -23,10 +23,7 @@ impl Partition {
             let open = OpenApproval::of(&resident.plan, &resident.instance, frame);
             // One that the same turn has closed again is told of later on.
             let open = open.filter(|(it, _)| is_open && *it == id).map(|(_, it)| it);
-            let value = match open {
-                Some(open) => Some(encode(&open)?),
-                None => None,
-            };
+            let value = open.as_ref().map(encode).transpose()?;
             let (partition, table, name) = (self.id, Table::Approvals, id.row().into());
             batch.commit.rows.push(RowWrite { partition, table, name, value });
         }

@@ -23,6 +23,7 @@ use crate::engine::{Body, Input, Instance, Route, interest};
 use crate::journal::{EarlyKey, EarlyWrite, JournalError};
 
 /// Instances that may want what is kept.
+#[derive(Default)]
 pub(super) struct Eager {
     order: VecDeque<InstanceId>,
     /// What each has to look at.
@@ -75,13 +76,6 @@ fn before((at, key): EarlyPlace) -> Option<EarlyPlace> {
     match u128::from_be_bytes(key.0).checked_sub(1) {
         Some(key) => Some((at, EarlyKey(key.to_be_bytes()))),
         None => Some((Timestamp(at.0.checked_sub(1)?), EarlyKey([u8::MAX; 16]))),
-    }
-}
-
-impl Default for Eager {
-    fn default() -> Self {
-        let (order, looks, busy) = Default::default();
-        Self { order, looks, busy, handed_out_until: Timestamp(0) }
     }
 }
 

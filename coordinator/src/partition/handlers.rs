@@ -17,8 +17,8 @@ use crate::journal::JournalError;
 /// Instances that have faulted and whose handlers are not known to have started.
 #[derive(Default)]
 pub(super) struct Handlers {
-    /// What they start: namespace, name, version.
-    pending: HashMap<InstanceId, [Arc<str>; 3]>,
+    /// The workflows that they start: namespace, name.
+    pending: HashMap<InstanceId, [Arc<str>; 2]>,
     /// In order of when they ask again; those that are not pending any more are skipped.
     line: VecDeque<(Timestamp, InstanceId)>,
     /// None asks before this.
@@ -32,7 +32,8 @@ impl Handlers {
         if !handler.pending {
             return self.forget(id);
         }
-        if self.pending.insert(id, handler.workflow.clone()).is_none() {
+        let [namespace, name, _] = handler.workflow.clone();
+        if self.pending.insert(id, [namespace, name]).is_none() {
             self.line.push_back((now.plus(limits::HANDLER_AGAIN_MS), id));
         }
     }
@@ -58,7 +59,7 @@ impl Handlers {
     }
 
     /// Takes the next one that is due, and puts it at the end of the line.
-    fn next(&mut self, now: Timestamp) -> Option<(InstanceId, [Arc<str>; 3])> {
+    fn next(&mut self, now: Timestamp) -> Option<(InstanceId, [Arc<str>; 2])> {
         while self.line.front().is_some_and(|(due, _)| *due <= now) {
             let (_, id) = self.line.pop_front()?;
             if let Some(workflow) = self.pending.get(&id) {
@@ -81,7 +82,7 @@ impl Partition {
             if asked >= HANDLERS_AT_ONCE {
                 break;
             }
-            let Some((id, [namespace, name, _])) = self.handlers.next(batch.now) else { break };
+            let Some((id, [namespace, name])) = self.handlers.next(batch.now) else { break };
             let is_held = self.shared.admission.suspended(&namespace, &name).is_some();
             if is_held || self.shared.memory.admit(&namespace, FAULT_INPUT_BYTES).is_err() {
                 continue;

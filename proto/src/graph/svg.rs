@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use super::{id, kind};
 use crate::limits::{GRAPH_BOXES, GRAPH_LABEL_CHARACTERS};
 use crate::plan::{Case, Flow, Kind, Plan, Task, TaskIx};
 use crate::xml;
@@ -184,10 +185,7 @@ impl Drawn<'_> {
     fn node(&mut self, index: TaskIx) -> Node {
         let plan = self.plan;
         let task: &Task = plan.task(index);
-        let kind = match task.kind.detail() {
-            Some(detail) => format!("{}: {detail}", task.kind.word()),
-            None => task.kind.word().to_owned(),
-        };
+        let kind = kind(task);
         let (inside, stand) = match &task.kind {
             Kind::Do(list) => (self.list(list, None), Stand::Down),
             Kind::For(it) => (self.list(&it.body, None), Stand::Down),
@@ -239,6 +237,16 @@ impl Node {
         }
     }
 
+    /// How high its head is, with its name and its kind.
+    fn head(&self) -> u32 {
+        (if self.kind.is_empty() { 1 } else { 2 }) * LINE + PAD
+    }
+
+    /// What is between those inside of it, all together.
+    fn gaps(&self) -> u32 {
+        u32::try_from(self.inside.len().saturating_sub(1)).unwrap_or(0) * GAP
+    }
+
     /// How much room it takes.
     fn measure(&mut self) {
         self.inside.iter_mut().for_each(Self::measure);
@@ -248,9 +256,7 @@ impl Node {
         }
         let letters = self.title().chars().count().max(self.kind.chars().count());
         let title = u32::try_from(letters).unwrap_or(u32::MAX).min(200) * LETTER + 2 * PAD;
-        let lines = if self.kind.is_empty() { 1 } else { 2 };
-        let head = lines * LINE + PAD;
-        let gaps = u32::try_from(self.inside.len().saturating_sub(1)).unwrap_or(0) * GAP;
+        let (head, gaps) = (self.head(), self.gaps());
         let sizes = || self.inside.iter().map(|it| it.at);
         let (width, height) = match self.stand {
             Stand::Down => (
@@ -270,11 +276,9 @@ impl Node {
     /// Puts it there, and what is in it.
     fn put(&mut self, x: u32, y: u32) {
         (self.at.x, self.at.y) = (x, y);
-        let lines = if self.kind.is_empty() { 1 } else { 2 };
-        let gaps = u32::try_from(self.inside.len().saturating_sub(1)).unwrap_or(0) * GAP;
-        let taken = self.inside.iter().map(|it| it.at.width).sum::<u32>() + gaps;
+        let taken = self.inside.iter().map(|it| it.at.width).sum::<u32>() + self.gaps();
         let mut left = x + (self.at.width.saturating_sub(taken)) / 2;
-        let mut top = y + lines * LINE + PAD + PAD;
+        let mut top = y + self.head() + PAD;
         for it in &mut self.inside {
             match self.stand {
                 Stand::Down => {
@@ -358,10 +362,6 @@ impl Edge {
             let _ = writeln!(text, "<text class=\"label\" x=\"{x}\" y=\"{y}\">{label}</text>");
         }
     }
-}
-
-fn id(index: TaskIx) -> String {
-    format!("t{}", index.0)
 }
 
 fn cut(text: &str) -> String {

@@ -25,7 +25,8 @@ pub const CLUSTER_STALLED_MS: u64 = 2_000;
 /// also where nothing is under way that would stall. A busy machine may be late by a second or two.
 pub const CLUSTER_UNHEARD_MS: u64 = 5_000;
 
-/// Seconds after which who was refused for want of the log, or of a leader, is asked to try again.
+/// Milliseconds after which who was refused for want of the log, or of a leader, is asked to try
+/// again.
 pub const CLUSTER_AGAIN_MS: u64 = 1_000;
 
 /// Milliseconds that a leader which stops gives to an append that is under way.
@@ -81,5 +82,5 @@ pub const CLUSTER_MEMBERS: usize = 64;
 /// Bytes of what a coordinator says of itself: an address and some numbers.
 pub const CLUSTER_MEMBER_BYTES: usize = 4 << 10;
 
-/// Milliseconds that `windlass cluster status` listens for members at most.
+/// Milliseconds that `windlass cluster status` waits for all its answers at most.
 pub const CLUSTER_STATUS_MS: u64 = 5_000;

@@ -66,3 +66,6 @@ pub const UI_FORM_MEMBERS: usize = 64;
 
 /// Levels of a schema that a form is made of: people fill in a level or two.
 pub const UI_FORM_LEVELS: u8 = 4;
+
+/// Bytes of an entry's data that are shown in one line, without a fold.
+pub const UI_LINE_VALUE_BYTES: usize = 100;

@@ -34,7 +34,7 @@ impl Asset {
 }
 
 /// Where browsers find each.
-pub(super) struct Assets {
+struct Assets {
     style: Asset,
     script: Asset,
     icon: Asset,

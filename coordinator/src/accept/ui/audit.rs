@@ -46,7 +46,7 @@ pub(super) async fn page(
     let body = html! {
         h1 { "Audit" }
         (form(&given))
-        div #live data-live {
+        div #live {
             @if rows.is_empty() {
                 (parts::empty("Nothing in the trail matches.", ""))
             } @else {

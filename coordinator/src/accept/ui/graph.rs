@@ -3,6 +3,7 @@
 use windlass_proto::graph::{Mark, marked};
 use windlass_proto::plan::{Plan, TaskIx};
 
+use super::parts;
 use super::visits::Run;
 
 /// The picture of a definition; none where it has too many tasks for one.
@@ -27,7 +28,7 @@ pub(super) fn of_instance(plan: &Plan, run: &Run, history: &str) -> Option<Strin
         Some(Mark {
             class: last.state.word(),
             note: notes.join(" "),
-            link: Some(format!("{history}?from={0}#e{0}", last.sequence)),
+            link: Some(parts::entry_path(history, last.sequence)),
         })
     };
     marked(plan, &mark)

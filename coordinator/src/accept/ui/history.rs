@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
-use windlass_proto::limits::UI_ROWS;
+use windlass_proto::limits::{UI_LINE_VALUE_BYTES, UI_ROWS};
 
 use super::layout::Page;
 use super::{instance, parts};
@@ -30,7 +30,7 @@ pub(super) async fn page(
     let rows: Vec<Markup> = history.entries.iter().map(|it| row(it, &path)).collect();
     let last = view.sequence.saturating_sub(UI_ROWS as u64);
     let body = html! {
-        div #live data-live { (instance::title(&caller, &view, "history")) }
+        div #live { (instance::title(&caller, &view, "history")) }
         (places(&path, from, last))
         @if rows.is_empty() {
             (parts::empty("Nothing is told from here on.", ""))
@@ -64,7 +64,7 @@ fn row(entry: &HistoryEntry, path: &str) -> Markup {
     let is_empty = entry.data.as_object().is_some_and(|it| it.is_empty());
     html! {
         td.number #{ "e" (number) } {
-            a href={ (path) "?from=" (number) "#e" (number) } { (number) }
+            a href=(parts::entry_path(path, number)) { (number) }
         }
         td { (parts::time(entry.at)) }
         td { span class={ "event " (tone(entry.event)) } { (entry.event) } }
@@ -78,18 +78,20 @@ fn row(entry: &HistoryEntry, path: &str) -> Markup {
 
 /// What an entry says beside its name: short ones at once.
 fn data(entry: &HistoryEntry) -> Markup {
-    let (text, whole) = parts::pretty(&entry.data);
-    let line = entry.data.json_bytes(100).map(|_| entry.data.to_json());
+    let line = entry.data.json_bytes(UI_LINE_VALUE_BYTES).map(|_| entry.data.to_json());
     html! {
         @match line {
             Some(line) => code.value { (line) },
-            None => details {
-                summary { (summary(entry)) }
-                pre.value tabindex="0" aria-label={ "Details of entry " (entry.sequence) } {
-                    code { (text) }
+            None => {
+                @let (text, whole) = parts::pretty(&entry.data);
+                details {
+                    summary { (summary(entry)) }
+                    pre.value tabindex="0" aria-label={ "Details of entry " (entry.sequence) } {
+                        code { (text) }
+                    }
+                    @if !whole { p.hint { "Cut: the command below shows all of it." } }
                 }
-                @if !whole { p.hint { "Cut: the command below shows all of it." } }
-            },
+            }
         }
     }
 }

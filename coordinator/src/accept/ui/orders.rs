@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use axum::Extension;
-use axum::extract::State;
+use axum::extract::{FromRequest, FromRequestParts as _, Request, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
@@ -99,12 +99,28 @@ pub(super) fn forms(api: &Api, caller: &Caller, view: &InstanceView) -> Markup {
     }
 }
 
-/// The body that the API would have got, of a form of a page.
-fn reasoned(api: &Api, caller: &Caller, payload: Payload) -> Result<Payload, ApiProblem> {
-    let mut form = form::read(api, caller, &payload)?;
-    let reason = form.one("reason")?;
-    form.finish()?;
-    Ok(payload.replaced(&json!({"reason": reason})))
+/// An order for an instance by a form of a page, checked: the body is the one that the API would
+/// have got.
+pub(super) struct Ordered {
+    id: InstanceId,
+    by: By,
+    payload: Payload,
+}
+
+impl FromRequest<Api> for Ordered {
+    type Rejection = ApiProblem;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, ApiProblem> {
+        let (mut parts, body) = request.into_parts();
+        let caller = Caller::from_request_parts(&mut parts, api).await?;
+        let OfInstance(id) = OfInstance::from_request_parts(&mut parts, api).await?;
+        let by = By::from_request_parts(&mut parts, api).await?;
+        let payload = Payload::from_request(Request::from_parts(parts, body), api).await?;
+        let mut form = form::read(api, &caller, &payload)?;
+        let reason = form.one("reason")?;
+        form.finish()?;
+        Ok(Self { id, by, payload: payload.replaced(&json!({"reason": reason})) })
+    }
 }
 
 fn back(id: InstanceId) -> Response {
@@ -112,54 +128,27 @@ fn back(id: InstanceId) -> Response {
 }
 
 /// Cancels an instance.
-pub(super) async fn cancel(
-    State(api): State<Api>,
-    caller: Caller,
-    OfInstance(id): OfInstance,
-    by: By,
-    payload: Payload,
-) -> Result<Response, ApiProblem> {
-    let payload = reasoned(&api, &caller, payload)?;
-    let done = instance::cancel(State(api), OfInstance(id), by, payload).await;
-    done.map(|_| back(id))
+pub(super) async fn cancel(api: State<Api>, order: Ordered) -> Result<Response, ApiProblem> {
+    let Ordered { id, by, payload } = order;
+    instance::cancel(api, OfInstance(id), by, payload).await.map(|_| back(id))
 }
 
 /// Suspends an instance.
-pub(super) async fn suspend(
-    State(api): State<Api>,
-    caller: Caller,
-    OfInstance(id): OfInstance,
-    by: By,
-    payload: Payload,
-) -> Result<Response, ApiProblem> {
-    let payload = reasoned(&api, &caller, payload)?;
-    let done = instance::suspend(State(api), OfInstance(id), by, payload).await;
-    done.map(|_| back(id))
+pub(super) async fn suspend(api: State<Api>, order: Ordered) -> Result<Response, ApiProblem> {
+    let Ordered { id, by, payload } = order;
+    instance::suspend(api, OfInstance(id), by, payload).await.map(|_| back(id))
 }
 
 /// Resumes an instance.
-pub(super) async fn resume(
-    State(api): State<Api>,
-    caller: Caller,
-    OfInstance(id): OfInstance,
-    by: By,
-    payload: Payload,
-) -> Result<Response, ApiProblem> {
-    let payload = reasoned(&api, &caller, payload)?;
-    let done = instance::resume(State(api), OfInstance(id), by, payload).await;
-    done.map(|_| back(id))
+pub(super) async fn resume(api: State<Api>, order: Ordered) -> Result<Response, ApiProblem> {
+    let Ordered { id, by, payload } = order;
+    instance::resume(api, OfInstance(id), by, payload).await.map(|_| back(id))
 }
 
 /// Has another instance go on for one, and shows that one.
-pub(super) async fn retry(
-    State(api): State<Api>,
-    caller: Caller,
-    OfInstance(id): OfInstance,
-    by: By,
-    payload: Payload,
-) -> Result<Response, ApiProblem> {
-    let payload = reasoned(&api, &caller, payload)?;
-    let (_, successor) = instance::retry(State(api), OfInstance(id), by, payload).await?;
+pub(super) async fn retry(api: State<Api>, order: Ordered) -> Result<Response, ApiProblem> {
+    let Ordered { id, by, payload } = order;
+    let (_, successor) = instance::retry(api, OfInstance(id), by, payload).await?;
     let successor = super::json::document(successor)?;
     let id = super::json::text(&successor, "id");
     Ok(Redirect::to(&parts::instance_path(id)).into_response())

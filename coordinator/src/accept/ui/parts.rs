@@ -31,6 +31,11 @@ pub(super) fn address(path: &str, pairs: &[(&str, &str)]) -> String {
     }
 }
 
+/// An entry of the history at `history`.
+pub(super) fn entry_path(history: &str, number: u64) -> String {
+    format!("{history}?from={number}#e{number}")
+}
+
 /// The page of an instance.
 pub(super) fn instance_path(id: &str) -> String {
     format!("/ui/instances/{}", encoded(id))

@@ -107,7 +107,7 @@ fn row(visit: &Visit, top: usize, scale: &Scale, now: Timestamp, history: &str) 
     let until = visit.until.unwrap_or(now);
     let (from, to) = (scale.x(visit.from), scale.x(until));
     let indent = PAD + visit.depth.min(8) * 10;
-    let link = format!("{history}?from={0}#e{0}", visit.sequence);
+    let link = parts::entry_path(history, visit.sequence);
     html! {
         // The table below has the same links for whoever goes by keys.
         a href=(link) tabindex="-1" {
@@ -176,7 +176,7 @@ fn line(visit: &Visit, now: Timestamp, history: &str) -> Markup {
     let waited = waits.map(|it| it.until.unwrap_or(until).since(it.from)).sum::<u64>();
     html! {
         td {
-            a href={ (history) "?from=" (visit.sequence) "#e" (visit.sequence) } {
+            a href=(parts::entry_path(history, visit.sequence)) {
                 bdi { (parts::cut(&visit.name)) }
             }
             div.path { (parts::cut(&visit.task)) }

@@ -46,19 +46,16 @@ pub(super) async fn page(
 }
 
 fn row(it: &Json) -> Markup {
-    let field = |names: [&str; 2]| names.into_iter().map(|name| &it[name]).find(|it| !it.is_null());
-    let busy = field(["inFlight", "in_flight"]).map(parts::json_text).unwrap_or_default();
-    let silent = field(["silentMs", "silent_ms"]).and_then(Json::as_u64).unwrap_or_default();
-    let joined = field(["joinedAt", "joined_at"]).and_then(Json::as_str).unwrap_or_default();
+    let silent = it["silentMs"].as_u64().unwrap_or_default();
     let can: Vec<&str> =
         it["capabilities"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
     html! {
         td.id { bdi { (parts::json_text(&it["identity"])) } }
         td { bdi { (parts::json_text(&it["pool"])) } }
         td { (text(it, "state")) }
-        td.number { (busy) " of " (parts::json_text(&it["concurrency"])) }
+        td.number { (parts::json_text(&it["inFlight"])) " of " (parts::json_text(&it["concurrency"])) }
         td { (parts::duration(silent)) " ago" }
-        td { (parts::time_text(joined)) }
+        td { (parts::time_text(text(it, "joinedAt"))) }
         td { bdi { (parts::json_text(&it["version"])) } }
         td { bdi { (parts::cut(&can.join(", "))) } }
     }

@@ -357,7 +357,8 @@ impl Instance {
         self.timers.get(&timer).is_some_and(|it| self.frames.contains_key(&it.frame))
     }
 
-    fn has_pending_handler(&self) -> bool {
+    /// True while it is not known whether what its fault starts has started.
+    pub(in crate::engine) fn has_pending_handler(&self) -> bool {
         self.repair.handler.as_ref().is_some_and(|it| it.pending)
     }
 

@@ -14,7 +14,7 @@ use windlass_proto::value::Value;
 use crate::engine::evaluate::text;
 use crate::engine::fact::Fact;
 use crate::engine::input::Verdict;
-use crate::engine::instance::{Body, Question, ROOT};
+use crate::engine::instance::{Question, ROOT};
 use crate::engine::scope::Locals;
 use crate::engine::turn::Turn;
 
@@ -44,15 +44,14 @@ impl Turn<'_> {
                 Problem::new(Standard::Expression, detail)
             })
         };
-        let title = fill(&approval.title, "`title`")?;
-        let title = within(title, APPROVAL_TITLE_CHARACTERS, "`title`")?;
-        let description = match &approval.description {
-            None => None,
-            Some(it) => {
-                let filled = fill(it, "`description`")?;
-                Some(within(filled, APPROVAL_TEXT_CHARACTERS, "`description`")?)
-            }
+        let bounded = |template: &Template, most: usize, what: &str| {
+            fill(template, what).and_then(|it| within(it, most, what))
         };
+        let title = bounded(&approval.title, APPROVAL_TITLE_CHARACTERS, "`title`")?;
+        let description = approval.description.as_ref();
+        let description = description
+            .map(|it| bounded(it, APPROVAL_TEXT_CHARACTERS, "`description`"))
+            .transpose()?;
         let named = |templates: &[Template]| {
             let name = |it: &Template| assignee(fill(it, "an assignee")?);
             templates.iter().map(name).collect::<Result<Vec<_>, Problem>>()
@@ -63,9 +62,8 @@ impl Turn<'_> {
 
     /// Somebody has decided.
     pub(in crate::engine) fn decided(&mut self, number: u64, verdict: Verdict) {
-        let asks = |body: &Body| matches!(body, Body::Approving(it) if it.number == number);
         let mut open = self.state.frames.iter();
-        let Some(id) = open.find(|(_, it)| asks(&it.body)).map(|(id, _)| *id) else {
+        let Some(id) = open.find(|(_, it)| it.body.asks(number)).map(|(id, _)| *id) else {
             return self.misfit("decided", ROOT);
         };
         let Verdict { approved, data, by } = verdict;

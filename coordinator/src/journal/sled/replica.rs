@@ -180,7 +180,7 @@ impl Replica {
             let gone = own.map(|key| Change { space: common, key, value: None });
             self.sled.write(gone.to_vec())?;
             let file = self.directory.join(witness::FILE);
-            remove_file(&file).map_err(|error| disk::error(&file, &error))?;
+            crate::file::remove(&file).map_err(|error| disk::error(&file, &error))?;
         }
         Ok(())
     }
@@ -210,12 +210,12 @@ impl Replica {
     ///
     /// # Errors
     /// When it cannot be removed; the next opening goes on with that.
-    pub fn emptied(self, cluster: &str) -> Result<Self, JournalError> {
-        let Self { sled, directory, options, .. } = self;
+    pub fn emptied(self) -> Result<Self, JournalError> {
+        let Self { sled, directory, options, note, .. } = self;
         let mark = directory.join(REFILL);
         crate::file::replace(&mark, b"", 0o600).map_err(|error| disk::error(&mark, &error))?;
         drop(sled);
-        Self::open(&directory, cluster, &options)
+        Self::open(&directory, &note.cluster, &options)
     }
 
     /// Hands all records to `take`, as batches of some size.
@@ -283,15 +283,20 @@ fn malformed() -> JournalError {
     JournalError::LogDamaged("an entry of the cluster's log holds no changes".to_owned())
 }
 
-/// Whether a directory is of this cluster already.
-fn belongs(directory: &Path, cluster: &str) -> Result<Option<Note>, JournalError> {
+/// What says which cluster a directory is of, if of any.
+fn note(directory: &Path) -> Result<Option<Note>, JournalError> {
     let path = directory.join(FILE);
     let text = match fs::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         text => text.map_err(|error| disk::error(&path, &error))?,
     };
-    let note: Note = serde_json::from_slice(&text)
-        .map_err(|error| JournalError::Damaged(format!("{}: {error}", path.display())))?;
+    let note = serde_json::from_slice(&text);
+    note.map(Some).map_err(|error| JournalError::Damaged(format!("{}: {error}", path.display())))
+}
+
+/// Whether a directory is of this cluster already.
+fn belongs(directory: &Path, cluster: &str) -> Result<Option<Note>, JournalError> {
+    let Some(note) = note(directory)? else { return Ok(None) };
     match note.cluster == cluster {
         true => Ok(Some(note)),
         false => Err(JournalError::LogMisfit(format!(
@@ -307,14 +312,7 @@ fn belongs(directory: &Path, cluster: &str) -> Result<Option<Note>, JournalError
 /// # Errors
 /// When what says so cannot be read.
 pub fn cluster_of(directory: &Path) -> Result<Option<String>, JournalError> {
-    let path = directory.join(FILE);
-    match fs::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(disk::error(&path, &error)),
-        Ok(text) => serde_json::from_slice(&text)
-            .map(|note: Note| Some(note.cluster))
-            .map_err(|error| JournalError::Damaged(format!("{}: {error}", path.display()))),
-    }
+    Ok(note(directory)?.map(|it| it.cluster))
 }
 
 /// Removes the journal's files; the note that says so last.
@@ -335,13 +333,6 @@ fn remove(directory: &Path) -> io::Result<()> {
     fs::File::open(directory)?.sync_all()?;
     fs::remove_file(directory.join(REFILL))?;
     fs::File::open(directory)?.sync_all()
-}
-
-fn remove_file(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }
 }
 
 #[cfg(test)]

@@ -165,7 +165,7 @@ fn a_directory_belongs_to_one_cluster_and_can_be_emptied() {
     let mut replica = open(here.path());
     assert_eq!(replica.identity(), None);
     replica.identify(1 << 63).unwrap();
-    let emptied = replica.emptied("c").unwrap();
+    let emptied = replica.emptied().unwrap();
     assert!(emptied.is_empty());
     assert_eq!(emptied.identity(), Some(1 << 63), "a directory that is filled anew stays of it");
     drop(emptied);

@@ -79,7 +79,7 @@ impl Disk {
         }
         let paused = low || !seen.reserve(log);
         let reserve = !paused || seen.has_reserve(log, free);
-        seen.room = Room { paused, reserve, free_bytes: free, log_away: false, log_unheard: false };
+        seen.room = Room { paused, reserve, free_bytes: free, ..Room::enough() };
         if paused != was {
             self.log_change(seen.room);
         }

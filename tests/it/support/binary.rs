@@ -20,18 +20,21 @@ fn build() -> PathBuf {
         assert!(path.is_file(), "WINDLASS_BIN names {}, which is no file", path.display());
         return path;
     }
-    // As the build of the tests has it: with other features much would be built once more.
-    cargo_build("windlass", &["--features", "aws,azure,google"])
+    built().join("windlass")
 }
 
 /// The path of the example worker, built on first use.
 pub(crate) fn rust_worker() -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| cargo_build("rust-worker", &[])).clone()
+    built().join("rust-worker")
 }
 
-/// Builds the program of a package that has its name, with the profile of this test binary.
-fn cargo_build(package: &str, more: &[&str]) -> PathBuf {
+/// The folder of the programs, which are built on first use with the profile of this test binary.
+fn built() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(cargo_build).clone()
+}
+
+fn cargo_build() -> PathBuf {
     // This test runs from <target>/<profile>/deps.
     let this = std::env::current_exe().unwrap();
     let folder = this.parent().unwrap().parent().unwrap();
@@ -54,14 +57,17 @@ fn cargo_build(package: &str, more: &[&str]) -> PathBuf {
     }
     // It opens unstable options of test programs, and would have everything built again.
     command.env_remove("RUSTC_BOOTSTRAP");
+    // This test program among them, whole workspace: so each crate has the features that it has for
+    // `cargo test --workspace`, and none is built once more. They have the stores of secrets that
+    // this package asks for.
     let status = command
         .current_dir(paths::root())
-        .args(["build", "--quiet", "--package", package, "--bin", package])
-        .args(more)
+        .args(["build", "--quiet", "--workspace", "--test", "it"])
+        .args(["--bin", "windlass", "--bin", "rust-worker"])
         .args(["--profile", profile, "--target-dir"])
         .arg(folder.parent().unwrap())
         .status()
         .expect("cargo must be on the path to build the binary under test");
-    assert!(status.success(), "{package} does not build");
-    folder.join(package)
+    assert!(status.success(), "the programs under test do not build");
+    folder.to_owned()
 }

@@ -393,7 +393,7 @@ mod tests {
             "windlass worker list --output json",
             "windlass worker --allow shell,script --task-user 65534 --idempotent-host a,*.b.example --trace-url-path c",
             "windlass worker --egress-allow 10.0.0.0/8,[::1]:8080 --egress-allow *.a:443 --egress-deny b",
-            "windlass dev --allow none",
+            "windlass dev --allow none --call-limit a=20,*.b=5/s",
             "windlass secret setup vault --environment production --batch-tokens",
             "windlass audit --limit 5 --output json",
             "windlass secret list --output table",

@@ -13,7 +13,9 @@ use clap::Args;
 use windlass_coordinator::journal::sled::Missing;
 use windlass_proto::duration::typed;
 use windlass_proto::limits::EARLY_TTL_MOST_MS;
-use windlass_worker::{ContainerOptions, Egress, EgressRule, ProcessOptions, Resolve, TaskUser};
+use windlass_worker::{
+    CallLimit, ContainerOptions, Egress, EgressRule, ProcessOptions, Resolve, TaskUser,
+};
 
 pub(crate) use self::containers::ContainerArgs;
 use self::programs::ProgramOptions;
@@ -128,6 +130,15 @@ pub(crate) struct WorkerOptions {
         value_delimiter = ','
     )]
     pub(crate) traced_paths: Vec<String>,
+    /// So many calls to a host at once (api.example.com=20), or so often and evenly spread
+    /// (*.example.com=100/m; s, m, h), by this worker; others wait their turn. May be repeated
+    #[arg(
+        long = "call-limit",
+        env = "WINDLASS_CALL_LIMITS",
+        value_name = "HOST=NUMBER[/UNIT]",
+        value_delimiter = ','
+    )]
+    pub(crate) call_limits: Vec<CallLimit>,
     #[command(flatten)]
     pub(crate) programs: ProgramOptions,
 }

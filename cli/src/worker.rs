@@ -65,6 +65,7 @@ pub(crate) fn builder(
         egress,
         idempotent_hosts: options.idempotent_hosts,
         traced_paths: options.traced_paths,
+        call_limits: options.call_limits,
         files: files.elsewhere,
         files_of: files.beside,
         ..HttpOptions::default()

@@ -13,6 +13,7 @@ mod access;
 mod api;
 mod backup;
 mod bus_events;
+mod call_limits;
 mod catalogs;
 mod chaos;
 mod cli;

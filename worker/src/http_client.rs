@@ -1,5 +1,6 @@
 //! The HTTP clients of a worker: certificates, name overrides, which hosts may be called.
 
+pub(crate) mod call_limit;
 pub(crate) mod connect;
 pub(crate) mod identity;
 pub(crate) mod proxy;
@@ -19,6 +20,9 @@ use windlass_proto::limits;
 use windlass_proto::metric::Snapshot;
 use windlass_proto::problem::{Problem, Standard};
 
+use self::call_limit::CallLimits;
+pub(crate) use self::call_limit::Turn;
+pub use self::call_limit::{CallLimit, CallLimitError};
 use self::connect::Trust;
 use self::identity::ClientIdentity;
 use self::proxy::Proxies;
@@ -46,6 +50,8 @@ pub struct HttpOptions {
     /// Hosts whose paths spans may tell, `*.example.com` for all below a domain: paths hold ids of
     /// people and keys of others.
     pub traced_paths: Vec<String>,
+    /// How many calls go to certain hosts at once, and how often.
+    pub call_limits: Vec<CallLimit>,
     /// Whether the proxies named by the environment (`HTTPS_PROXY`, `NO_PROXY`, …) are used.
     pub environment_proxies: bool,
     /// Directory below which `file:` resources are read; none refuses them all.
@@ -62,6 +68,7 @@ impl Default for HttpOptions {
             egress: Egress::unrestricted(),
             idempotent_hosts: Vec::new(),
             traced_paths: Vec::new(),
+            call_limits: Vec::new(),
             environment_proxies: true,
             files: None,
             files_of: HashMap::new(),
@@ -90,6 +97,8 @@ pub(crate) struct Clients {
     identified: Cache<(Way, Digest), Client>,
     /// Calls that were refused.
     refused: Refusals,
+    /// Which of them have to wait.
+    pub(crate) limits: CallLimits,
     /// Those that have carried an answer.
     pub(crate) connections: Connections,
     /// What connections that are not HTTP check certificates with.
@@ -149,7 +158,19 @@ impl Clients {
             if options.environment_proxies { Proxies::of_environment() } else { Proxies::none() };
         let (made, refused, connections, trust) = Default::default();
         let identified = Cache::new(limits::CLIENT_IDENTITIES);
-        Ok(Self { options, egress, proxies, roots, made, identified, refused, connections, trust })
+        let limits = CallLimits::new(&options.call_limits);
+        Ok(Self {
+            options,
+            egress,
+            proxies,
+            roots,
+            made,
+            identified,
+            refused,
+            limits,
+            connections,
+            trust,
+        })
     }
 
     pub(crate) fn options(&self) -> &HttpOptions {
@@ -228,6 +249,7 @@ impl Clients {
     /// Adds what there is to tell.
     pub(crate) fn measured(&self, snapshot: &mut Snapshot) {
         self.refused.measured(snapshot);
+        self.limits.measured(snapshot);
     }
 
     /// True for a call that may be made once more when nobody knows whether it was received.

@@ -52,7 +52,7 @@ pub use error::WorkerError;
 pub use function::{Call, Function, FunctionError};
 pub use guard::guard_process;
 pub use handover::{arguments, variable, variables};
-pub use http_client::{HttpOptions, Resolve, ResolveError};
+pub use http_client::{CallLimit, CallLimitError, HttpOptions, Resolve, ResolveError};
 pub use processes::{
     Isolation, NonZeroExit, ProcessLimits, ProcessOptions, Sandbox, SandboxError, SandboxMode,
     SandboxNetwork, SandboxOptions, TaskUser, TaskUserError,

@@ -75,7 +75,7 @@ pub(crate) fn shown(url: &Url) -> String {
 /// connection where one that was used before closed without an answer, and the call may be
 /// repeated: see [`HttpOptions::idempotent_hosts`](crate::HttpOptions::idempotent_hosts). Inside a
 /// traced attempt each of both is a span, which tells no host and no path with a secret in it that
-/// the seal of `caller` knows.
+/// the seal of `caller` knows. It waits where its host has a limit of calls.
 ///
 /// # Errors
 /// A communication problem when there is no complete response.
@@ -86,6 +86,7 @@ pub(crate) async fn send(
     caller: Caller<'_>,
 ) -> Result<Response, Problem> {
     let most = extent.most;
+    let _turn = clients.limits.turn(&request.url).await;
     let address = trace::address(&request.url, clients.tells_path(&request.url), |it| {
         !caller.seal.found_in(it)
     });

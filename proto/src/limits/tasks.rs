@@ -118,6 +118,9 @@ pub const CACHED_RESOURCES: usize = 64;
 /// Milliseconds a fetched document is used before it is asked for again.
 pub const RESOURCE_FRESH_MS: u64 = 60_000;
 
+/// Most calls that a limit of the calls to a host may speak of: more is no limit for one worker.
+pub const CALL_LIMIT_CALLS: usize = 1_000_000;
+
 /// Idle connections kept to one host: what a busy worker reuses, without hoarding descriptors.
 pub const IDLE_CONNECTIONS: usize = 64;
 

@@ -23,6 +23,8 @@ families! {
     EGRESS_REFUSED: Counter, "windlass_worker_egress_refused_total" ["reason"]
         "Calls that the egress policy refused: loopback, link_local, private, multicast, unspecified, reserved, \
          metadata, denied, not_allowed, proxy.";
+    CALL_WAIT: Histogram(&Buckets::LONG), "windlass_worker_call_limit_wait_seconds" []
+        "Time that calls waited for their turn, to hosts that `--call-limit` names.";
     FRAMES_REFUSED: Counter, "windlass_worker_frames_refused_total" []
         "Frames from the bus that were not the coordinator's, or could not be read.";
     AUDIT_WAITING: Gauge, "windlass_worker_audit_events_waiting" []

@@ -21,7 +21,7 @@ use super::message::{Incoming, Outgoing};
 use super::{Target, configuration};
 use crate::attempt::Attempt;
 use crate::egress::Refusal;
-use crate::http_client::Protocol;
+use crate::http_client::{Protocol, Turn};
 use crate::media::{content_type, media_type};
 use crate::perform::http::add_headers;
 use crate::request::{Request, cause, excerpt, parse_url, shown};
@@ -33,6 +33,7 @@ pub(super) struct Stream {
     events: Events,
     url: Url,
     _span: HttpSpan,
+    _turn: Turn,
 }
 
 impl Attempt<'_> {
@@ -99,6 +100,7 @@ impl Attempt<'_> {
     async fn open_stream(&mut self, request: &Request) -> Result<Stream, Problem> {
         let clients = &self.worker.clients;
         let url = &request.url;
+        let turn = clients.limits.turn(url).await;
         let told = |it: &str| !self.seal.found_in(it);
         let address = trace::address(url, clients.tells_path(url), told);
         let span = HttpSpan::new(&request.method, address, 0);
@@ -119,7 +121,13 @@ impl Attempt<'_> {
         })?;
         span.answered(response.status());
         let form = Form::of(&media_type(&content_type(response.headers())));
-        Ok(Stream { response, events: Events::new(form), url: url.clone(), _span: span })
+        Ok(Stream {
+            response,
+            events: Events::new(form),
+            url: url.clone(),
+            _span: span,
+            _turn: turn,
+        })
     }
 
     /// `stream`, if it is one.

@@ -117,6 +117,7 @@ async fn converse(
 ) -> Result<Result<Vec<Bytes>, Failure>, Problem> {
     let protocol =
         if target.place.url.scheme() == "https" { Protocol::GrpcTls } else { Protocol::Grpc };
+    let _turn = attempt.worker.clients.limits.turn(&target.place.url).await;
     let route =
         attempt.worker.clients.route(&target.place.url, protocol, identity, attempt.caller())?;
     let impossible = |_| configuration(format!("{} cannot be called", target.shown()));

@@ -11,12 +11,14 @@ use super::{publishes, subscribes};
 use crate::support::dev::Dev;
 use crate::support::grpc::{ended, error, output};
 use crate::support::until::{SOON, until, within};
-use crate::support::{paths, ports, tools};
+use crate::support::{paths, ports, tls, tools};
 
 /// A broker, and a client by another author.
 struct Broker {
     server: Server,
     python: PathBuf,
+    /// Where it speaks TLS.
+    secure: u16,
 }
 
 /// The one entry of `folder` that begins with `name`.
@@ -56,14 +58,23 @@ fn definitions() -> Value {
 }
 
 /// The broker on `port`, with all that it writes below `folder`.
-fn rabbit(unpacked: &Unpacked, port: u16, folder: &Path) -> Command {
+fn rabbit(unpacked: &Unpacked, port: u16, secure: u16, folder: &Path) -> Command {
     let ours = PathBuf::from(unpacked.at("usr/lib/erlang"));
     let erlang = if ours.is_dir() { ours } else { PathBuf::from("/usr/lib/erlang") };
     let programs = only(&erlang, "erts-").join("bin");
     let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
     write("definitions.json", &definitions().to_string());
     let place = folder.display();
-    write("rabbitmq.conf", &format!("load_definitions = {place}/definitions.json\n"));
+    let certificates = tls::certificates(&["localhost"]);
+    write("ca.pem", &certificates.authority);
+    write("cert.pem", &certificates.server.0);
+    write("key.pem", &certificates.server.1);
+    let settings = format!(
+        "load_definitions = {place}/definitions.json\nlisteners.ssl.1 = 127.0.0.1:{secure}\n\
+         ssl_options.cacertfile = {place}/ca.pem\nssl_options.certfile = {place}/cert.pem\n\
+         ssl_options.keyfile = {place}/key.pem\n"
+    );
+    write("rabbitmq.conf", &settings);
     // The one that comes along knows itself at its usual place alone. Erlang finds others by a
     // program on a port of its own, which ends with the broker here.
     let erl = format!(
@@ -113,9 +124,10 @@ impl Broker {
     async fn start(test: &str) -> Option<Self> {
         let unpacked = Unpacked::get(test, &["rabbitmq-server"]).await?;
         let python = tools::python(&["pika==1.4.4"]).await;
-        let server =
-            Server::start_within(3 * SOON, |port, folder| rabbit(&unpacked, port, folder)).await;
-        Some(Self { server, python })
+        let secure = ports::free();
+        let start = |port, folder: &Path| rabbit(&unpacked, port, secure, folder);
+        let server = Server::start_within(3 * SOON, start).await;
+        Some(Self { server, python, secure })
     }
 
     /// What the other client writes.
@@ -155,6 +167,7 @@ async fn rabbitmq_keeps_messages_until_a_task_has_taken_them() {
     comes(&broker, &dev).await;
     hears(&broker, &dev).await;
     refuses(&broker, &dev).await;
+    hides(&broker, &dev).await;
 }
 
 /// What is published has all that the call and its bindings say.
@@ -259,4 +272,23 @@ async fn refuses(broker: &Broker, dev: &Dev) {
     let (kind, status, detail) = error(&ended(&dev.api, "lost", &lost).await);
     assert_eq!((kind.as_str(), status), ("communication", 404), "{detail}");
     assert!(detail.contains("NOT_FOUND"), "{detail}");
+}
+
+/// Over TLS it is as well, to whoever trusts its certificate.
+async fn hides(broker: &Broker, stranger: &Dev) {
+    let authority = broker.server.folder.path().join("ca.pem").display().to_string();
+    let dev = Dev::with(&["--ca-file".to_owned(), authority]).await;
+    let mut with = broker.with("ship", "secure");
+    with["server"]["variables"]["port"] = json!(broker.secure);
+    let ship = publishes(with.clone(), &json!({"t": 8}), &json!({}));
+    output(&ended(&dev.api, "hidden", &ship).await);
+    with["operation"] = json!("unpack");
+    let each = json!({"output": {"as": "${ .payload.t }"}});
+    let filter = "${ .payload.t == 8 }";
+    let unpack =
+        subscribes(with, &json!({"filter": filter, "consume": {"amount": 1}, "foreach": each}));
+    assert_eq!(output(&ended(&dev.api, "found", &unpack).await), &json!([8]));
+    let (kind, status, detail) = error(&ended(&stranger.api, "strange", &ship).await);
+    assert_eq!((kind.as_str(), status), ("communication", 503), "{detail}");
+    assert!(detail.contains("TLS: ") && detail.contains("UnknownIssuer"), "{detail}");
 }

@@ -142,11 +142,13 @@ fn asyncapi(seen: &Seen) -> Value {
             "bus": server("127.0.0.1:{port}", "nats"),
             "broker": server("127.0.0.1:{port}", "mqtt5"),
             "rabbit": server("127.0.0.1:{port}", "amqp"),
+            "log": server("127.0.0.1:{port}", "kafka"),
         },
         "operations": {
             "say": operation("/echo/{it}", "web"), "hear": operation("/heard/{it}", "web"),
             "talk": operation("/echo/{it}", "socket"), "tell": operation("canary.it", "bus"),
             "measure": operation("a/{it}", "broker"), "ship": operation("a.{it}", "rabbit"),
+            "note": operation("a.{it}", "log"),
         },
     })
 }

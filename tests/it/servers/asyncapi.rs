@@ -1,9 +1,10 @@
 //! Brokers and servers that descriptions of AsyncAPI tell of: nats-server, mosquitto,
-//! RabbitMQ, and a WebSocket server of Python's websockets.
+//! RabbitMQ, a broker of Kafka, and a WebSocket server of Python's websockets.
 
 mod amqp;
 mod ends;
 mod http;
+mod kafka;
 mod mqtt;
 mod nats;
 mod websocket;

@@ -7,13 +7,15 @@
 //!
 //! A message is published at least once: a worker that dies after it was sent and before that is
 //! known sends it again, with the same idempotency key where the protocol has headers. What a
-//! subscription has taken is known to the coordinator when the task ends: none of these protocols
-//! has a position that another worker could go on from.
+//! subscription has taken is known to the coordinator when the task ends. Queues of AMQP and groups
+//! of Kafka are told what was taken when there is enough; the others have no position that another
+//! worker could go on from.
 
 mod address;
 mod amqp;
 mod description;
 mod http;
+mod kafka;
 mod login;
 mod message;
 mod mqtt;
@@ -127,6 +129,7 @@ impl Attempt<'_> {
         match target.server().protocol {
             Protocol::Amqp => self.publish_by_amqp(&target, message).await,
             Protocol::Http => self.publish_by_http(target, message).await,
+            Protocol::Kafka => self.publish_by_kafka(&target, message).await,
             Protocol::Mqtt | Protocol::Mqtt5 => self.publish_by_mqtt(&target, message).await,
             Protocol::Nats => self.publish_by_nats(&target, message).await,
             Protocol::WebSocket => self.publish_by_websocket(&target, message).await,

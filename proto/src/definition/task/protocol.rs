@@ -48,7 +48,7 @@ pub(in crate::definition) const ASYNCAPI_PROTOCOLS: &[(&str, ())] = &[
 ];
 
 /// Those of [`ASYNCAPI_PROTOCOLS`] that workers speak.
-const SPOKEN_PROTOCOLS: &[&str] = &["amqp", "http", "mqtt", "mqtt5", "nats", "ws"];
+const SPOKEN_PROTOCOLS: &[&str] = &["amqp", "http", "kafka", "mqtt", "mqtt5", "nats", "ws"];
 
 impl Decoder<'_> {
     pub(super) fn openapi(&mut self, node: &Node) -> Option<OpenApiCall> {

@@ -383,8 +383,8 @@ const CASES: &[(&str, &str, &str)] = &[
     ),
     (
         "WL0160",
-        "do:\n  - a: { call: asyncapi, with: { document: { endpoint: http://a }, operation: o, protocol: §kafka, message: {} } }\n",
-        "the protocol `kafka` of AsyncAPI cannot be done by this version",
+        "do:\n  - a: { call: asyncapi, with: { document: { endpoint: http://a }, operation: o, protocol: §pulsar, message: {} } }\n",
+        "the protocol `pulsar` of AsyncAPI cannot be done by this version",
     ),
     (
         "WL0160",

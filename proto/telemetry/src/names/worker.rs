@@ -15,7 +15,7 @@ attributes! {
     RPC_METHOD "rpc.method" "string" "PACKAGE.SERVICE/METHOD" "the method with its service"
     RPC_STATUS "rpc.response.status_code" "string" "PACKAGE.SERVICE/METHOD"
         "the status: `OK`, `NOT_FOUND` and so on; `UNAVAILABLE` where there was no answer"
-    MESSAGING_SYSTEM "messaging.system" "string" "send …, receive …" "nats, mqtt, rabbitmq, websocket or http"
+    MESSAGING_SYSTEM "messaging.system" "string" "send …, receive …" "nats, mqtt, rabbitmq, kafka, websocket or http"
     MESSAGING_OPERATION "messaging.operation.name" "string" "send …, receive …" "send or receive"
     MESSAGING_TYPE "messaging.operation.type" "string" "send …, receive …" "send or receive"
     MESSAGING_TEMPLATE "messaging.destination.template" "string" "send …, receive …"

@@ -126,13 +126,14 @@ pub(super) const CALLS: &[Row] = &[
     ),
     deviates(
         "`asyncapi`: publishing, over each protocol",
-        "HTTP, WebSocket, NATS, MQTT and AMQP 0-9-1; other protocols are refused (WL0160)",
+        "HTTP, WebSocket, NATS, MQTT, AMQP 0-9-1 and Kafka; other protocols are refused (WL0160)",
         &[
             "servers::asyncapi::http::a_message_is_the_body_of_a_request",
             "servers::asyncapi::websocket::a_message_is_one_frame",
             "servers::asyncapi::nats::a_message_is_published_to_the_subject_that_it_names",
             "servers::asyncapi::mqtt::messages_of_version_5_go_and_come_with_all_they_have",
             "servers::asyncapi::amqp::rabbitmq_keeps_messages_until_a_task_has_taken_them",
+            "servers::asyncapi::kafka::a_broker_of_kafka_keeps_messages_and_what_a_group_has_taken",
         ],
     ),
     deviates(
@@ -143,6 +144,7 @@ pub(super) const CALLS: &[Row] = &[
             "servers::asyncapi::nats::while_and_until_see_the_message_that_was_taken",
             "servers::asyncapi::websocket::frames_are_messages",
             "servers::asyncapi::amqp::rabbitmq_keeps_messages_until_a_task_has_taken_them",
+            "servers::asyncapi::kafka::a_broker_of_kafka_keeps_messages_and_what_a_group_has_taken",
         ],
     ),
     works(

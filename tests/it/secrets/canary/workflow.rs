@@ -179,6 +179,10 @@ const TASKS: &[(&str, &str)] = &[
         "call: asyncapi\nwith: {document: {endpoint: 'ECHO/asyncapi.json'}, operation: ship, server: {name: rabbit, variables: {port: DEAD, it: '${ S | tostring | @uri }'}}, message: {payload: {it: '${ S }'}, headers: {x-it: '${ S | tostring }'}}, authentication: {basic: {username: '${ S | tostring }', password: '${ S | tostring }'}}}",
     ),
     (
+        "asyncapi_kafka",
+        "call: asyncapi\nwith: {document: {endpoint: 'ECHO/asyncapi.json'}, operation: note, server: {name: log, variables: {port: DEAD, it: '${ S | tostring | @uri }'}}, message: {payload: {it: '${ S }'}, headers: {x-it: '${ S | tostring }', kafka-key: '${ S | tostring }'}}, authentication: {basic: {username: '${ S | tostring }', password: '${ S | tostring }'}}}",
+    ),
+    (
         "asyncapi_talk",
         "call: asyncapi\nwith: {document: {endpoint: 'ECHO/asyncapi.json'}, operation: talk, server: {name: socket, variables: {it: '${ S | tostring }'}}, message: {payload: {it: '${ S }'}, headers: {x-it: '${ S | tostring | @uri }'}}}",
     ),

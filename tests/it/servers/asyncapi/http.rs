@@ -74,7 +74,7 @@ async fn what_cannot_be_called_is_a_configuration_error() {
     let dev = Dev::start().await;
     let message = |with: Value| publishes(with, &json!({}), &json!({}));
     for (name, operation, server, expected) in [
-        ("kafka", "stream", "log", "which is not supported"),
+        ("pulsar", "stream", "log", "which is not supported"),
         ("unknown", "nothing", "web", "has no operation nothing"),
         ("elsewhere", "file", "bus", "has no server bus; it has: web"),
     ] {
@@ -89,7 +89,7 @@ async fn what_cannot_be_called_is_a_configuration_error() {
         crate::support::grpc::definition("refused", &task)
     };
     for (with, expected) in [
-        ("operation: a, protocol: kafka, message: {}", "the protocol `kafka` of AsyncAPI"),
+        ("operation: a, protocol: pulsar, message: {}", "the protocol `pulsar` of AsyncAPI"),
         (
             "operation: a, subscription: {consume: {amount: 1}, foreach: {do: [{a: {set: {b: 1}}}]}}",
             "`foreach.do` of an AsyncAPI subscription",

@@ -104,7 +104,7 @@ impl Parameter {
         let any = match protocol {
             Protocol::Amqp | Protocol::Nats => Some("*"),
             Protocol::Mqtt | Protocol::Mqtt5 => Some("+"),
-            Protocol::Http | Protocol::WebSocket => None,
+            Protocol::Http | Protocol::Kafka | Protocol::WebSocket => None,
         };
         let Some(value) = own.or_else(|| self.default.clone()) else {
             if let Some(any) = any.filter(|_| message.is_none()) {
@@ -139,6 +139,7 @@ fn encoded(protocol: Protocol, value: &str) -> Option<String> {
             return Some(encoded).filter(|it| !matches!(it.as_str(), "" | "." | ".."));
         }
         Protocol::Amqp => |it: char| !(".*#".contains(it) || it.is_control()),
+        Protocol::Kafka => |it: char| it.is_ascii_alphanumeric() || "._-".contains(it),
         Protocol::Nats => |it: char| !(".*>".contains(it) || it.is_whitespace() || it.is_control()),
         Protocol::Mqtt | Protocol::Mqtt5 => |it: char| !("/+#".contains(it) || it.is_control()),
     };

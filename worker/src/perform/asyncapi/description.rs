@@ -41,6 +41,8 @@ pub(super) struct MessageType {
     pub(super) content_type: Option<String>,
     /// Where the correlation id is: `$message.header#/…` or `$message.payload#/…`.
     pub(super) correlation: Option<String>,
+    /// The key of each record, by the message's bindings of Kafka.
+    pub(super) key: Option<String>,
 }
 
 /// What the bindings of an operation say that means something here.
@@ -55,6 +57,20 @@ pub(super) struct Bindings {
     /// `nats.queue`
     pub(super) queue: Option<String>,
     pub(super) amqp: AmqpBindings,
+    pub(super) kafka: KafkaBindings,
+}
+
+/// What the bindings of a channel and its operation say of Kafka.
+#[derive(Debug, Default)]
+pub(super) struct KafkaBindings {
+    /// `topic`, where it is not the channel's address.
+    pub(super) topic: Option<String>,
+    /// `groupId`, which is a schema that has one value.
+    pub(super) group: Option<String>,
+    /// `clientId`, likewise.
+    pub(super) client: Option<String>,
+    /// `x-auto-offset-reset`: where one begins who has no offset.
+    pub(super) reset: Option<String>,
 }
 
 /// What the bindings of a channel and its operation say of AMQP 0-9-1.
@@ -222,7 +238,8 @@ fn message(
         None => documents.top("defaultContentType")?.map(|it| it.value),
     };
     let correlation = at(documents, &message, &["correlationId", "location"])?;
-    Ok(MessageType { content_type: text(content_type), correlation: text(correlation) })
+    let key = at(documents, &message, &["bindings", "kafka", "key"])?.and_then(|it| one_value(&it));
+    Ok(MessageType { content_type: text(content_type), correlation: text(correlation), key })
 }
 
 fn bindings(
@@ -241,6 +258,39 @@ fn bindings(
         retain: of("mqtt", "retain")?.is_some_and(|it| it.is_truthy()),
         queue: text(of("nats", "queue")?),
         amqp: amqp_bindings(documents, &channel, &layers)?,
+        kafka: kafka_bindings(documents, &channel, &layers)?,
+    })
+}
+
+/// The one value that a schema allows, or its default; or what stands in its place.
+fn one_value(schema: &Value) -> Option<String> {
+    if let Some(plain) = schema.as_str() {
+        return Some(plain.to_owned());
+    }
+    let mut choices = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
+    let only = choices.next().filter(|_| choices.next().is_none());
+    let value = schema.get("const").or(only).or_else(|| schema.get("default"))?;
+    Some(value.to_text())
+}
+
+fn kafka_bindings(
+    documents: &Documents,
+    channel: &[Located],
+    operation: &[Located],
+) -> Result<KafkaBindings, Trouble> {
+    let of = |key: &str| at(documents, operation, &["bindings", "kafka", key]);
+    let group = of("groupId")?;
+    let name = group.as_ref().and_then(one_value);
+    if group.is_some() && name.is_none() {
+        let detail = "the `groupId` of the operation's bindings names no group: give its schema \
+                      one value by `const`, `enum` or `default`";
+        return Err(configuration(detail).into());
+    }
+    Ok(KafkaBindings {
+        topic: text(at(documents, channel, &["bindings", "kafka", "topic"])?),
+        group: name,
+        client: of("clientId")?.as_ref().and_then(one_value),
+        reset: of("x-auto-offset-reset")?.map(|it| it.to_text()),
     })
 }
 

@@ -13,6 +13,7 @@ pub(super) enum Protocol {
     /// AMQP 0-9-1.
     Amqp,
     Http,
+    Kafka,
     /// Of version 3.1.1.
     Mqtt,
     /// Of version 5.
@@ -28,6 +29,16 @@ pub(super) struct Server {
     pub(super) peer: Peer,
     /// `pathname`: what the addresses of channels follow in URLs; empty, or `/` and more.
     pub(super) path: String,
+    /// How one says to a broker of Kafka who asks, where the server's security has it.
+    pub(super) mechanism: Option<Mechanism>,
+}
+
+/// A mechanism of SASL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mechanism {
+    Plain,
+    Scram256,
+    Scram512,
 }
 
 impl Protocol {
@@ -38,6 +49,8 @@ impl Protocol {
             "amqps" => (Self::Amqp, true),
             "http" => (Self::Http, false),
             "https" => (Self::Http, true),
+            "kafka" => (Self::Kafka, false),
+            "kafka-secure" => (Self::Kafka, true),
             "mqtt" => (Self::Mqtt, false),
             "mqtts" | "secure-mqtt" => (Self::Mqtt, true),
             "mqtt5" => (Self::Mqtt5, false),
@@ -62,6 +75,7 @@ impl Protocol {
             (Self::Amqp, true) => 5671,
             (Self::Http | Self::WebSocket, false) => 80,
             (Self::Http | Self::WebSocket, true) => 443,
+            (Self::Kafka, _) => 9092,
             (Self::Mqtt | Self::Mqtt5, false) => 1883,
             (Self::Mqtt | Self::Mqtt5, true) => 8883,
             (Self::Nats, _) => 4222,
@@ -73,6 +87,7 @@ impl Protocol {
         match self {
             Self::Amqp => "rabbitmq",
             Self::Http => "http",
+            Self::Kafka => "kafka",
             Self::Mqtt | Self::Mqtt5 => "mqtt",
             Self::Nats => "nats",
             Self::WebSocket => "websocket",
@@ -119,7 +134,35 @@ pub(super) fn choose(
     let (name, server) = found;
     let variables = variables(documents, name, server, &wanted.variables)?;
     let told = Told { name, server, variables, is_version_2 };
-    Ok(told.server(wanted.protocol.as_deref())?)
+    let mut chosen = told.server(wanted.protocol.as_deref())?;
+    if chosen.protocol == Protocol::Kafka {
+        chosen.mechanism = mechanism(documents, server, is_version_2)?;
+    }
+    Ok(chosen)
+}
+
+/// The mechanism of SASL of the first of a server's security schemes that is one.
+fn mechanism(
+    documents: &Documents,
+    server: &Located,
+    is_version_2: bool,
+) -> Result<Option<Mechanism>, Trouble> {
+    let mut schemes = server.elements("security");
+    if is_version_2 {
+        let names = schemes.iter().filter_map(|it| it.value.as_object()).flat_map(Members::keys);
+        let all = documents.top("components")?.and_then(|it| it.part("securitySchemes"));
+        schemes = names.filter_map(|name| all.as_ref()?.part(name)).collect();
+    }
+    for scheme in schemes {
+        let scheme = documents.resolve(scheme)?;
+        match scheme.text("type") {
+            Some("plain") => return Ok(Some(Mechanism::Plain)),
+            Some("scramSha256") => return Ok(Some(Mechanism::Scram256)),
+            Some("scramSha512") => return Ok(Some(Mechanism::Scram512)),
+            _ => {}
+        }
+    }
+    Ok(None)
 }
 
 /// The servers that have a channel, with their names: those it names, or else all.
@@ -210,7 +253,7 @@ impl Told<'_> {
         let Some((mut protocol, mut tls)) = Protocol::named(word) else {
             let detail = format!(
                 "the server {} speaks {word:?}, which is not supported: choose one that speaks \
-                 AMQP 0-9-1, HTTP, MQTT, NATS or WebSocket with `server` or `protocol`",
+                 AMQP 0-9-1, HTTP, Kafka, MQTT, NATS or WebSocket with `server` or `protocol`",
                 self.name
             );
             return Err(configuration(detail));
@@ -248,7 +291,7 @@ impl Told<'_> {
         } else {
             format!("/{path}")
         };
-        Ok(Server { protocol, peer, path })
+        Ok(Server { protocol, peer, path, mechanism: None })
     }
 
     /// The text at `key`, with the variables in it.

@@ -18,6 +18,7 @@ use crate::trace::{Messaging, MessagingSpan};
 pub(super) enum Feed {
     Amqp(super::amqp::Subscribed),
     Http(super::http::Stream),
+    Kafka(Box<super::kafka::Subscribed>),
     Mqtt(super::mqtt::Client),
     Nats(super::nats::Client),
     WebSocket(super::websocket::Socket),
@@ -25,10 +26,12 @@ pub(super) enum Feed {
 
 impl Feed {
     /// The next message. Nothing is lost when this is dropped before it comes.
-    async fn next(&mut self) -> Result<Incoming, Problem> {
+    async fn next(&mut self, attempt: &Attempt<'_>) -> Result<Incoming, Problem> {
         match self {
             Self::Amqp(subscribed) => subscribed.next().await,
             Self::Http(stream) => stream.next().await,
+            // The group may give it what is another broker's.
+            Self::Kafka(subscribed) => subscribed.next(attempt).await,
             Self::Mqtt(client) => client.next().await,
             Self::Nats(client) => client.next().await,
             Self::WebSocket(socket) => socket.next().await,
@@ -39,10 +42,11 @@ impl Feed {
     ///
     /// # Errors
     /// Where messages were taken that the server does not know to be.
-    async fn close(self) -> Result<(), Problem> {
+    async fn close(self, attempt: &Attempt<'_>) -> Result<(), Problem> {
         match self {
             // Another attempt would get what it does not know of.
             Self::Amqp(subscribed) => return subscribed.close().await,
+            Self::Kafka(subscribed) => return subscribed.close(attempt).await,
             Self::Mqtt(client) => within(client.close()).await,
             Self::WebSocket(socket) => within(socket.close()).await,
             Self::Http(_) | Self::Nats(_) => {}
@@ -98,6 +102,7 @@ impl Attempt<'_> {
                 Feed::Amqp(self.listen_by_amqp(&target, wanted).await?)
             }
             Protocol::Http => Feed::Http(self.listen_by_http(target).await?),
+            Protocol::Kafka => Feed::Kafka(Box::new(self.listen_by_kafka(&target).await?)),
             Protocol::Mqtt | Protocol::Mqtt5 => Feed::Mqtt(self.listen_by_mqtt(&target).await?),
             Protocol::Nats => Feed::Nats(self.listen_by_nats(&target).await?),
             Protocol::WebSocket => Feed::WebSocket(self.listen_by_websocket(&target, span).await?),
@@ -107,8 +112,8 @@ impl Attempt<'_> {
         let mut taken = Taken::default();
         while !self.had_enough_before(&subscription.consume, &taken)? {
             let incoming = match end {
-                None => feed.next().await?,
-                Some(end) => match tokio::time::timeout_at(end, feed.next()).await {
+                None => feed.next(self).await?,
+                Some(end) => match tokio::time::timeout_at(end, feed.next(self)).await {
                     Ok(incoming) => incoming?,
                     Err(_) => break,
                 },
@@ -126,7 +131,7 @@ impl Attempt<'_> {
                 break;
             }
         }
-        feed.close().await?;
+        feed.close(self).await?;
         Ok(taken.items)
     }
 

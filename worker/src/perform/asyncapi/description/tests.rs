@@ -99,13 +99,13 @@ fn servers_are_chosen_by_name_then_by_protocol_then_by_their_order() {
     assert_eq!(protocol(Some("mqtt5"), None), Ok(Protocol::Mqtt5));
     assert_eq!(protocol(None, Some("broker5")), Ok(Protocol::Mqtt5));
     // Where a server is named, the protocol does not count.
-    assert_eq!(protocol(Some("kafka"), Some("broker")), Ok(Protocol::Mqtt));
+    assert_eq!(protocol(Some("pulsar"), Some("broker")), Ok(Protocol::Mqtt));
     let no_such = protocol(Some("ws"), None).unwrap_err();
     assert!(no_such.contains("no server of the protocol ws; it has: broker, broker5"), "{no_such}");
     let elsewhere = protocol(None, Some("bus")).unwrap_err();
     assert!(elsewhere.contains("no server bus; it has: broker, broker5"), "{elsewhere}");
     let unknown = described(VERSION_3, &of_3("stream", None)).unwrap_err();
-    assert!(unknown.contains("speaks \"kafka\", which is not supported"), "{unknown}");
+    assert!(unknown.contains("speaks \"pulsar\", which is not supported"), "{unknown}");
 }
 
 #[test]

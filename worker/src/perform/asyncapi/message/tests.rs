@@ -11,6 +11,7 @@ fn told(content_type: Option<&str>, correlation: Option<&str>) -> MessageType {
     MessageType {
         content_type: content_type.map(str::to_owned),
         correlation: correlation.map(str::to_owned),
+        key: None,
     }
 }
 

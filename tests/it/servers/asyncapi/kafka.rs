@@ -25,10 +25,10 @@ struct Broker {
 }
 
 /// The broker on `port`, which says that it is at `told`.
-fn tansu(program: &Path, port: u16, told: u16) -> Command {
+fn tansu(program: &Path, port: u16, told: (&str, u16)) -> Command {
     let mut command = Command::new(program);
-    let url = |port: u16| format!("tcp://127.0.0.1:{port}");
-    command.args(["broker", "--listener-url", &url(port)]);
+    let url = |(host, port): (&str, u16)| format!("tcp://{host}:{port}");
+    command.args(["broker", "--listener-url", &url(("127.0.0.1", port))]);
     command.args(["--advertised-listener-url", &url(told)]);
     command
 }
@@ -39,7 +39,7 @@ impl Broker {
         let all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&program, all).unwrap();
         let python = tools::python(&["aiokafka==0.14.0", "cramjam==2.14.0"]).await;
-        let server = Server::start(|port, _| tansu(&program, port, port)).await;
+        let server = Server::start(|port, _| tansu(&program, port, ("127.0.0.1", port))).await;
         Self { server, program, python }
     }
 
@@ -231,7 +231,7 @@ async fn refuses(broker: &Broker, dev: &Dev) {
 async fn secured(config: Arc<rustls::ServerConfig>, program: &Path) -> (Server, u16) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let secure = listener.local_addr().unwrap().port();
-    let broker = Server::start(|port, _| tansu(program, port, secure)).await;
+    let broker = Server::start(|port, _| tansu(program, port, ("127.0.0.1", secure))).await;
     let port = broker.port;
     tokio::spawn(async move {
         let acceptor = TlsAcceptor::from(config);
@@ -258,7 +258,8 @@ async fn hides(broker: &Broker, stranger: &Dev) {
     let (server, secure) = secured(tls.config, &broker.program).await;
     let there = Broker { server, program: broker.program.clone(), python: broker.python.clone() };
     there.topic("parcels.oslo", "1").await;
-    let dev = Dev::with(&["--ca-file".to_owned(), authority]).await;
+    let flags = ["--ca-file", &authority, "--egress-deny", "127.0.0.9"].map(str::to_owned);
+    let dev = Dev::with(&flags).await;
     let mut with = there.with("ship");
     with["server"] = json!({"name": "secure", "variables": {"port": secure}});
     let ship = publishes(with.clone(), &json!({"t": 8}), &json!({}));
@@ -270,4 +271,14 @@ async fn hides(broker: &Broker, stranger: &Dev) {
     let (kind, status, detail) = error(&ended(&stranger.api, "strange", &ship).await);
     assert_eq!((kind.as_str(), status), ("communication", 503), "{detail}");
     assert!(detail.contains("TLS: ") && detail.contains("UnknownIssuer"), "{detail}");
+
+    // What a broker says of itself is no way past the egress policy.
+    let elsewhere = |port, _: &Path| tansu(&broker.program, port, ("127.0.0.9", port));
+    let server = Server::start(elsewhere).await;
+    let there = Broker { server, program: broker.program.clone(), python: broker.python.clone() };
+    there.topic("parcels.oslo", "1").await;
+    let ship = publishes(there.with("ship"), &json!({"t": 9}), &json!({}));
+    let (kind, status, detail) = error(&ended(&dev.api, "elsewhere", &ship).await);
+    assert_eq!((kind.as_str(), status), ("authorization", 403), "{detail}");
+    assert!(detail.contains("127.0.0.9"), "{detail}");
 }

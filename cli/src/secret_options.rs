@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use windlass_coordinator::audit::Publish;
+use windlass_coordinator::audit::{HeadsUrl, HeadsWebhook, Publish};
 use windlass_coordinator::identity::IdentityOptions;
 use windlass_coordinator::secrets::{Secrets, SecretsError, SecretsOptions};
 use windlass_proto::limits;
 use windlass_proto::wire::subject::is_token;
 
+use crate::error::CliError;
 use crate::options::{duration, size};
 
 /// Who may read which secrets, of which environment.
@@ -32,6 +33,13 @@ pub(crate) struct SecretArgs {
     #[arg(long, env = "WINDLASS_AUDIT_RETENTION", default_value = "2GiB", value_name = "SIZE",
         value_parser = retention)]
     pub(crate) audit_retention: u64,
+    /// Post each signed head of the audit trail to this address, as JSON that is signed as the
+    /// Standard Webhooks are: who keeps them sees later if the trail was cut off. See docs/audit.md
+    #[arg(long, env = "WINDLASS_AUDIT_HEADS_WEBHOOK", value_name = "URL")]
+    pub(crate) audit_heads_webhook: Option<HeadsUrl>,
+    /// The secret that signs them: the first line of this file
+    #[arg(long, env = "WINDLASS_AUDIT_HEADS_SECRET_FILE", value_name = "FILE")]
+    pub(crate) audit_heads_secret_file: Option<PathBuf>,
 }
 
 /// How tasks prove to a store who they are.
@@ -59,18 +67,24 @@ impl Default for SecretArgs {
             secret_policy: None,
             secret_policy_approval: false,
             audit_retention,
+            audit_heads_webhook: None,
+            audit_heads_secret_file: None,
         }
     }
 }
 
 impl SecretArgs {
     /// The options of a coordinator that keeps its data in `data_dir`, if anywhere.
+    ///
+    /// # Errors
+    /// When one is given without another that it needs.
     pub(crate) fn options(
         self,
         data_dir: Option<&Path>,
         identity: IdentityOptions,
-    ) -> SecretsOptions {
-        SecretsOptions {
+    ) -> Result<SecretsOptions, CliError> {
+        let audit_heads = self.heads()?;
+        Ok(SecretsOptions {
             data_dir: data_dir.map(Path::to_owned),
             environment: self.environment.into(),
             identity,
@@ -79,7 +93,21 @@ impl SecretArgs {
             policy_approval: self.secret_policy_approval,
             records: crate::telemetry::audit_records(),
             audit_retention: self.audit_retention,
-        }
+            audit_heads,
+        })
+    }
+
+    fn heads(&self) -> Result<Option<HeadsWebhook>, CliError> {
+        let missing = match (&self.audit_heads_webhook, &self.audit_heads_secret_file) {
+            (Some(url), Some(secret)) => {
+                let (url, secret) = (url.clone(), secret.clone());
+                return Ok(Some(HeadsWebhook { url, secret }));
+            }
+            (None, None) => return Ok(None),
+            (Some(_), None) => "--audit-heads-webhook needs --audit-heads-secret-file",
+            (None, Some(_)) => "--audit-heads-secret-file needs --audit-heads-webhook",
+        };
+        Err(CliError::Usage(missing.to_owned()))
     }
 }
 

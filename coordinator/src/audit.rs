@@ -1,5 +1,5 @@
 //! What was done with secrets, kept: a file of JSON lines, the truth, and a stream that copies it;
-//! so do log records of a collector, where there is one.
+//! so do log records of a collector, where there is one. Heads go to a webhook as well.
 //!
 //! ```text
 //!  workers ──> fleet ─┐
@@ -15,6 +15,7 @@
 mod chain;
 mod error;
 mod file;
+mod heads;
 mod key;
 mod lines;
 mod noted;
@@ -43,12 +44,14 @@ use windlass_telemetry::AuditRecords;
 
 pub use chain::{AuditLine, LineHash, Position};
 pub use error::AuditError;
+pub use heads::{HeadsUrl, HeadsWebhook, NotAHeadsUrl};
 pub use key::PublicKey;
 pub use page::{Filter, Page, Start};
 
 use crate::clock;
 use chain::{Made, Tip};
 use file::{AuditFile, Sizes};
+use heads::Teller;
 use key::AuditKey;
 use share::{Shares, Verdict};
 use writer::{Copies, Kept, Message, Shared, Writer};
@@ -70,6 +73,8 @@ pub struct AuditLog {
     /// The last line on disk.
     last: watch::Receiver<Position>,
     shares: Arc<Mutex<Shares>>,
+    /// Tells heads elsewhere; ends after the thread that writes.
+    teller: Option<Teller>,
 }
 
 impl fmt::Debug for AuditLog {
@@ -128,6 +133,8 @@ pub struct AuditOptions {
     pub keep_key: bool,
     /// Bytes of all its files; none keeps the usual.
     pub retention: Option<u64>,
+    /// Where its heads are told, if anywhere.
+    pub heads: Option<HeadsWebhook>,
 }
 
 impl AuditLog {
@@ -142,11 +149,11 @@ impl AuditLog {
         records: Option<AuditRecords>,
     ) -> Result<Self, AuditError> {
         let sizes = Sizes::of(options.retention.unwrap_or(limits::AUDIT_RETENTION_BYTES));
-        Self::sized(options, Copies { publish, records }, sizes)
+        Self::sized(options, Copies { publish, records, heads: None }, sizes)
     }
 
-    fn sized(options: AuditOptions, copies: Copies, sizes: Sizes) -> Result<Self, AuditError> {
-        let AuditOptions { place, keep_key, .. } = options;
+    fn sized(options: AuditOptions, mut copies: Copies, sizes: Sizes) -> Result<Self, AuditError> {
+        let AuditOptions { place, keep_key, heads, .. } = options;
         let key_place = place.as_deref().map(key::place).filter(|_| keep_key);
         let key = AuditKey::open(key_place.as_deref())?;
         let public = key.public();
@@ -157,6 +164,8 @@ impl AuditLog {
         let unsettled = place.as_deref().map_or(Ok(Vec::new()), |path| {
             pending::settle(path).map_err(|error| AuditError::File { path: path.to_owned(), error })
         })?;
+        let teller = heads.map(|it| Teller::start(it, place.as_deref())).transpose()?;
+        copies.heads = teller.as_ref().map(Teller::heads);
         let at = kept.as_ref().map(|it| it.tip.at).unwrap_or_default();
         let (last, told_last) = watch::channel(at);
         let (messages, inbox) = mpsc::channel();
@@ -181,7 +190,18 @@ impl AuditLog {
             return Err(AuditError::File { path: place.unwrap_or_default(), error });
         }
         let (messages, ended, last) = (Some(messages), Mutex::new(ended), told_last);
-        let log = Self { place, messages, ended, waiting, stopping, written, public, last, shares };
+        let log = Self {
+            place,
+            messages,
+            ended,
+            waiting,
+            stopping,
+            written,
+            public,
+            last,
+            shares,
+            teller,
+        };
         if !unsettled.is_empty() {
             tracing::warn!(
                 actions = unsettled.len(),
@@ -241,6 +261,11 @@ impl AuditLog {
     pub fn measured(&self, snapshot: &mut Snapshot) {
         snapshot.add(&table::events::AUDIT_WAITING, self.waiting());
         snapshot.add(&table::events::AUDIT_LAG, &*self.written);
+        match &self.teller {
+            Some(teller) => teller.heads().measured(snapshot),
+            // Nobody is told, and nothing waits.
+            None => heads::Heads::default().measured(snapshot),
+        }
     }
 
     /// Takes events, and calls `done` once they are on disk; never when that cannot be. Does not

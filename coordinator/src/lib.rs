@@ -20,6 +20,7 @@ pub mod audit;
 pub mod backup;
 pub mod bulk;
 pub mod catalog;
+mod causes;
 pub mod clock;
 pub mod cluster;
 pub mod code;

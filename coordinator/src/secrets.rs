@@ -18,7 +18,7 @@ use windlass_telemetry::AuditRecords;
 pub use grants::Granter;
 pub use uses::{SecretUses, UsedBy};
 
-use crate::audit::{self, AuditError, AuditLog, AuditOptions, Publish};
+use crate::audit::{self, AuditError, AuditLog, AuditOptions, HeadsWebhook, Publish};
 use crate::clock;
 use crate::identity::{IdentityError, IdentityIssuer, IdentityOptions};
 use crate::policy::{NotPermitted, Policies, ReplaceError};
@@ -43,6 +43,8 @@ pub struct SecretsOptions {
     pub records: Option<AuditRecords>,
     /// Bytes of the audit trail that are kept.
     pub audit_retention: u64,
+    /// Where heads of the audit trail are told, if anywhere.
+    pub audit_heads: Option<HeadsWebhook>,
 }
 
 impl Default for SecretsOptions {
@@ -56,6 +58,7 @@ impl Default for SecretsOptions {
             policy_approval: false,
             records: None,
             audit_retention: limits::AUDIT_RETENTION_BYTES,
+            audit_heads: None,
         }
     }
 }
@@ -98,7 +101,8 @@ impl Secrets {
         let SecretsOptions { data_dir, environment, identity, keep_keys, policy, .. } = options;
         let place = |name: &str| data_dir.as_ref().map(|it| it.join(name));
         let keys = place("identity.json").filter(|_| keep_keys);
-        let trail = AuditOptions { place: place("audit.jsonl"), keep_key: keep_keys, retention };
+        let (trail, heads) = (place("audit.jsonl"), options.audit_heads);
+        let trail = AuditOptions { place: trail, keep_key: keep_keys, retention, heads };
         let policies = Policies::open(policy, place("secret-policy.toml"))?;
         if options.policy_approval {
             policies.need_approval()?;

@@ -422,7 +422,7 @@ impl Webhooks {
             WebhookError::Secret { namespace, name, why }
         };
         let path = folder.join(namespace).join(secret_file);
-        let text = read(&path).map_err(|error| failed(error.kind().to_string()))?;
+        let text = read_secret(&path).map_err(|error| failed(error.kind().to_string()))?;
         let lines = text.expose().lines().map(str::trim).filter(|it| !it.is_empty());
         let secrets: Vec<_> =
             lines.take(limits::WEBHOOK_SECRETS).map(|it| Secret::new(it.to_owned())).collect();
@@ -440,7 +440,7 @@ impl Webhooks {
 }
 
 /// The beginning of a file with secrets.
-fn read(path: &Path) -> io::Result<Secret<String>> {
+pub(crate) fn read_secret(path: &Path) -> io::Result<Secret<String>> {
     // Room for all of it: what grows leaves copies behind.
     let mut text = Zeroizing::new(String::with_capacity(limits::WEBHOOK_SECRET_BYTES));
     let most = u64::try_from(limits::WEBHOOK_SECRET_BYTES).unwrap_or(u64::MAX);

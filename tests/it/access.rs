@@ -3,6 +3,7 @@
 mod accounts;
 mod approvals;
 mod certificates;
+mod heads;
 mod jwt;
 mod kept;
 mod load;

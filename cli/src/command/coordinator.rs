@@ -250,7 +250,7 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
     let partitions = limits::NEW_PARTITIONS;
     let settings = sled::Options { partitions, missing, ..sled::Options::default() };
     let identity = args.task_identity.options(&bound.url());
-    let secrets = args.secrets.options(Some(&data_dir), identity);
+    let secrets = args.secrets.options(Some(&data_dir), identity)?;
     let led = match cluster {
         None => None,
         Some(it) => Some(cluster::lead(it, &bound, &bus, &data_dir, &settings).await?),

@@ -12,6 +12,7 @@ use windlass_proto::limits;
 
 use super::rules::IssuerRule;
 use crate::access::is_secure;
+use crate::causes::causes;
 
 /// The keys of one provider.
 #[derive(Default)]
@@ -205,15 +206,4 @@ async fn get<T: DeserializeOwned>(
     }
     serde_json::from_slice(&body)
         .map_err(|error| failed(format!("not what was asked for: {error}")))
-}
-
-/// An error and what is behind it; the outermost alone says little.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text = format!("{text}: {inner}");
-        source = inner.source();
-    }
-    text
 }

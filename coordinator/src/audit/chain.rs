@@ -167,6 +167,11 @@ impl Head {
         same.then_some(head)
     }
 
+    /// When it was signed, in RFC 3339.
+    pub(super) fn time(&self) -> &str {
+        &self.time
+    }
+
     /// True when its own key has signed it.
     pub(super) fn is_signed(&self) -> bool {
         self.key.verifies(&statement(self.sequence, self.previous, self.at), &self.signature)

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::heads::HeadsUrl;
+
 /// Why the audit trail cannot be kept or read.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
@@ -23,6 +25,14 @@ pub enum AuditError {
         /// Which file.
         path: PathBuf,
         /// What is wrong.
+        reason: String,
+    },
+    /// Heads cannot be told by webhook.
+    #[error("heads of the audit trail cannot be told to {url:?}: {reason}")]
+    Heads {
+        /// Where to.
+        url: HeadsUrl,
+        /// Why.
         reason: String,
     },
     /// The system has no randomness.

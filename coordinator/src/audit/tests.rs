@@ -24,7 +24,7 @@ fn event(number: u128) -> AuditEvent {
 }
 
 fn options(path: &Path) -> AuditOptions {
-    AuditOptions { place: Some(path.to_owned()), keep_key: true, retention: None }
+    AuditOptions { place: Some(path.to_owned()), keep_key: true, ..AuditOptions::default() }
 }
 
 /// Events in a file, without heads.

@@ -4,6 +4,7 @@
 //! Lines are read once, in order, and are never held: a trail may be larger than the memory.
 
 mod follow;
+mod known;
 mod mend;
 mod report;
 
@@ -17,7 +18,8 @@ use super::noted;
 use super::trail::{self, TrailFile};
 use crate::audit::lines::Lines;
 use follow::Follower;
-pub use report::{Defect, Finding, Report};
+pub use known::{NotHeads, read_heads};
+pub use report::{Defect, Finding, KnownHeads, Report};
 
 /// What a trail is checked against.
 #[derive(Clone, Debug, Default)]

@@ -16,6 +16,7 @@ use windlass_telemetry::AuditRecords;
 
 use super::chain::{Composer, Lines, Made, Position, Tip};
 use super::file::AuditFile;
+use super::heads::Heads;
 use super::key::AuditKey;
 use super::share::Shares;
 use super::{Publish, Told, noted};
@@ -51,6 +52,7 @@ pub(super) struct Shared {
 pub(super) struct Copies {
     pub(super) publish: Option<Publish>,
     pub(super) records: Option<AuditRecords>,
+    pub(super) heads: Option<Arc<Heads>>,
 }
 
 /// The file and the chain in it.
@@ -150,6 +152,9 @@ impl Writer {
         for made in made {
             if let (Some(records), Some(event)) = (&self.copies.records, &made.event) {
                 records.tell(event);
+            }
+            if let (Some(heads), None) = (&self.copies.heads, &made.event) {
+                heads.offer(made.line.clone(), made.at);
             }
             self.publish(Told::of(made));
         }

@@ -66,3 +66,23 @@ pub const EGRESS_REFUSALS_MS: u64 = 60_000;
 
 /// Milliseconds between two lines in the audit trail that say how much of a worker was deferred.
 pub const AUDIT_DEFERRED_MS: u64 = 60_000;
+
+/// Heads of the audit trail that wait for its webhook: ten minutes of a trail that grows. The
+/// newest stay, as each signs all before it.
+pub const AUDIT_HEADS_WAITING: usize = 64;
+
+/// Milliseconds that the webhook of heads has for one of them.
+pub const AUDIT_HEADS_POST_MS: u64 = 10_000;
+
+/// Milliseconds after which a head is told again that was not taken; twice as long each time.
+pub const AUDIT_HEADS_AGAIN_MS: u64 = 1_000;
+
+/// The longest such pause.
+pub const AUDIT_HEADS_AGAIN_MOST_MS: u64 = 60_000;
+
+/// Milliseconds that an orderly stop leaves for telling the last head.
+pub const AUDIT_HEADS_STOP_MS: u64 = 2_000;
+
+/// Heads that a check of an audit trail is given at most, some 40 bytes each: a year of a trail that
+/// never rests has three million.
+pub const AUDIT_HEADS_KNOWN: usize = 1 << 22;

@@ -56,6 +56,10 @@ fn standard() {
     };
     let at = |delivery, now| verify(Preset::Standard, &secrets, &delivery, now);
     assert_eq!(at(delivery, 1_614_265_330).unwrap(), delivery.id);
+    // What we sign is what their example has.
+    let ours = super::sign(secrets[0].as_bytes(), delivery.id, 1_614_265_330, delivery.body);
+    assert_eq!(ours.as_deref(), Some(delivery.signature));
+    assert_eq!(super::sign(b"whsec_!", delivery.id, 0, delivery.body), None);
     let both = format!("v1a,AAAA v1,AAAA {}", delivery.signature);
     assert!(at(Delivery { signature: &both, ..delivery }, 1_614_265_100).is_ok());
     assert_eq!(at(delivery, 1_614_265_330 + 301), Err(NotVerified::Stale));

@@ -1,9 +1,10 @@
 //! `windlass audit verify`.
 
+use std::fs::File;
 use std::path::PathBuf;
 
 use windlass_coordinator::audit::verify::{
-    Against, Report, check_directory, check_files, check_stream,
+    Against, Report, check_directory, check_files, check_stream, read_heads,
 };
 use windlass_coordinator::audit::{AuditError, Position, PublicKey};
 
@@ -16,11 +17,12 @@ use crate::output::{self, Format};
 #[command(after_help = "Examples:\n  windlass audit verify .windlass\n  \
     windlass audit verify --key B2…xQ --head 4711:9f…3a .windlass\n  \
     windlass audit verify audit.2.jsonl audit.1.jsonl audit.jsonl\n  \
-    windlass audit export | windlass audit verify -\n\n\
+    windlass audit export | windlass audit verify -\n  \
+    windlass audit verify --heads heads.jsonl .windlass\n\n\
     It needs no server and changes nothing; a coordinator may be writing meanwhile. Exit code 1 when \
     something is wrong. What was removed with the oldest files is not: `first` says where the trail \
-    begins. `last` is what --head takes the next time: only with it, or with a head from the stream \
-    WINDLASS_AUDIT, is it seen that the end was cut off by somebody who may write to the whole \
+    begins. `last` is what --head takes the next time: only with it, or with heads that somebody else \
+    kept (--audit-heads-webhook, the stream WINDLASS_AUDIT), is it seen that the end was cut off by somebody who may write to the whole \
     directory.")]
 pub(super) struct Args {
     /// A data directory, files of a trail (the oldest first, if they are not named as a coordinator
@@ -34,6 +36,10 @@ pub(super) struct Args {
     /// A line that has to be in it, such as `last` of an earlier check; may be repeated
     #[arg(long = "head", value_name = "SEQ:HASH")]
     heads: Vec<Position>,
+    /// Heads that somebody else kept, one a line: deliveries of --audit-heads-webhook, heads as the
+    /// stream has them, or SEQ:HASH; may be repeated
+    #[arg(long = "heads", value_name = "FILE")]
+    files_of_heads: Vec<PathBuf>,
     /// By default text on a terminal, JSON elsewhere
     #[arg(long, value_enum)]
     output: Option<Format>,
@@ -42,7 +48,13 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) fn run(args: Args) -> Result<(), CliError> {
     let no_key = args.keys.is_empty();
-    let against = Against { keys: args.keys, heads: args.heads };
+    let mut heads = args.heads;
+    for path in &args.files_of_heads {
+        let unread = |reason: String| CliError::Usage(format!("{}: {reason}", path.display()));
+        let file = File::open(path).map_err(|error| unread(error.to_string()))?;
+        heads.extend(read_heads(file).map_err(|error| unread(error.to_string()))?);
+    }
+    let against = Against { keys: args.keys, heads };
     let report = check(&args.places, against).map_err(|error| {
         let detail = error.to_string();
         CliError::coded(&AUDIT_UNREADABLE, &detail)
@@ -99,6 +111,16 @@ fn words(report: &Report) -> Vec<String> {
         lines.push(format!("{} events after the last head", report.unsigned));
     }
     lines.extend(report.keys.iter().map(|it| format!("key: {it}")));
+    if let Some(known) = &report.known {
+        lines.push(format!("{} of {} known heads are there", known.found, known.given));
+        if known.before > 0 {
+            lines.push(format!("{} of them are of files that were removed", known.before));
+        }
+        lines.extend(known.missing.iter().map(|it| format!("missing: {it}")));
+        if known.more_missing > 0 {
+            lines.push(format!("missing: {} more", known.more_missing));
+        }
+    }
     if let Some(bytes) = report.half_line {
         lines.push(format!("{bytes} bytes of a line that is not whole, at the end"));
     }

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use windlass_proto::limits;
 
+use super::known::Known;
 use super::mend::{Gap, Place, Stray, mend};
 use super::{Against, Defect, Finding, Report};
 use crate::audit::chain::{Head, LineHash, Link, Position};
@@ -87,6 +88,7 @@ pub(super) struct Follower<'a> {
     gaps: Vec<Gap>,
     wrong: Vec<Wrong>,
     signed: Option<Position>,
+    known: Known,
 }
 
 impl<'a> Follower<'a> {
@@ -105,6 +107,7 @@ impl<'a> Follower<'a> {
             gaps: Vec::new(),
             wrong: Vec::new(),
             signed: None,
+            known: Known::new(&against.heads),
         }
     }
 
@@ -225,6 +228,7 @@ impl<'a> Follower<'a> {
             self.set_aside(linked.place, Some(linked.at.sequence));
         }
         self.wrong.retain(|it| it.sequence <= base);
+        self.known.forget_after(base);
         self.gaps.retain(|it| it.from <= base);
         self.signed = self.signed.filter(|it| it.sequence <= base);
         let events = self.chain.iter().rev().take_while(|it| !it.is_head).count();
@@ -320,12 +324,9 @@ impl<'a> Follower<'a> {
         let (place, is_head) = (seen.place, seen.head.is_some());
         let at = Position { sequence, hash: seen.hash };
         self.report.first.get_or_insert(sequence);
-        for known in self.against.heads.iter().filter(|it| it.sequence == sequence) {
-            if known.hash != at.hash && self.wrong.len() < limits::AUDIT_DEFECTS {
-                let (to, finding) = (None, Finding::Rewritten);
-                let detail = "it has another hash than the head that is known";
-                self.wrong.push(Wrong { place, sequence, to, finding, detail });
-            }
+        if !self.known.meets(at) {
+            let detail = "it has another hash than the head that is known";
+            self.wrong(place, sequence, Finding::Rewritten, detail);
         }
         self.chain.push_back(Linked { at, place, is_head });
         if self.chain.len() > limits::AUDIT_REACH {
@@ -381,6 +382,7 @@ impl<'a> Follower<'a> {
         let mut report = std::mem::take(&mut self.report);
         report.last = last.map(|it| Report::written(it.at));
         report.signed = self.signed.map(Report::written);
+        report.known = self.known.report(report.first);
         report.defects = self.defects();
         report
     }
@@ -405,7 +407,7 @@ impl<'a> Follower<'a> {
     /// What others know of lines that are not there.
     fn cut(&mut self, last: Option<Linked>) {
         let end = last.map_or(0, |it| it.at.sequence);
-        let known = self.against.heads.iter().map(|it| it.sequence).max().unwrap_or(0);
+        let known = self.known.newest();
         if known > end {
             let place = last.map_or(self.place, |it| it.place);
             let (finding, detail) = (Finding::Cut, "lines after it are known and not there");

@@ -35,6 +35,9 @@ pub struct Report {
     /// Bytes of a last line that is not whole: it is being written, or was when the process ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub half_line: Option<usize>,
+    /// What became of the heads that others know, where any were given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known: Option<KnownHeads>,
     /// What is wrong, in the order of the lines.
     pub defects: Vec<Defect>,
     /// How much more is wrong than is listed.
@@ -52,6 +55,22 @@ impl Report {
     pub(super) fn written(at: Position) -> String {
         at.to_string()
     }
+}
+
+/// Heads that others know.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KnownHeads {
+    /// How many were given.
+    pub given: usize,
+    /// Of these, those that are in the trail as they were.
+    pub found: usize,
+    /// Those before the first line that is there, which went with their files.
+    pub before: usize,
+    /// Those that should be in the trail and are not.
+    pub missing: Vec<String>,
+    /// How many more are missing than are listed.
+    pub more_missing: usize,
 }
 
 /// Something wrong at one place.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use windlass_proto::audit::{AuditAction, AuditEvent};
 use windlass_proto::limits;
 
-use super::{Against, Finding, Report, check_directory, check_files, check_stream};
+use super::{Against, Finding, KnownHeads, Report, check_directory, check_files, check_stream};
 use crate::audit::chain::{Composer, LineHash, Position, Tip};
 use crate::audit::file::Sizes;
 use crate::audit::key::AuditKey;
@@ -22,7 +22,11 @@ fn event(number: u128) -> AuditEvent {
 }
 
 fn options(folder: &Path) -> AuditOptions {
-    AuditOptions { place: Some(folder.join("audit.jsonl")), keep_key: true, retention: None }
+    AuditOptions {
+        place: Some(folder.join("audit.jsonl")),
+        keep_key: true,
+        ..AuditOptions::default()
+    }
 }
 
 /// A trail of so many events in files of about so many bytes; it ends with a head.
@@ -228,6 +232,17 @@ fn a_head_that_others_know_shows_a_cut_and_another_trail() {
     let other = Position { sequence: 5, ..at(6) };
     assert_eq!(found(&text, vec![other]), [(5, 5, 5, Finding::Rewritten)]);
     assert_eq!(check_stream(short.as_bytes(), &Against::default()).unwrap().unsigned, 5);
+    let known = |text: &str, heads| check_stream(text.as_bytes(), &against(heads)).unwrap().known;
+    assert_eq!(known(&text, Vec::new()), None);
+    let all_there = KnownHeads { given: 2, found: 2, ..KnownHeads::default() };
+    assert_eq!(known(&text, vec![at(12), at(1), at(12)]), Some(all_there));
+    let missing = vec![other.to_string(), at(12).to_string()];
+    let some = KnownHeads { given: 3, found: 1, missing, ..KnownHeads::default() };
+    assert_eq!(known(&short, vec![at(12), other, at(1)]), Some(some));
+    // Its first file was removed.
+    let rest: String = all[6..].iter().flat_map(|it| [it.as_str(), "\n"]).collect();
+    let some = KnownHeads { given: 2, found: 1, before: 1, ..KnownHeads::default() };
+    assert_eq!(known(&rest, vec![at(1), at(12)]), Some(some));
 }
 
 #[test]

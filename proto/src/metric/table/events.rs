@@ -27,4 +27,8 @@ families! {
         "Audit events that are not on disk; past a limit no more secrets are read.";
     AUDIT_LAG: Histogram(&Buckets::BRIEF), "windlass_audit_write_seconds" []
         "Time until audit events that were handed over together are on disk.";
+    AUDIT_HEADS: Counter, "windlass_audit_heads_total" ["outcome"]
+        "Heads of the audit trail for `--audit-heads-webhook`: delivered, failed (attempts), dropped for newer ones.";
+    AUDIT_HEADS_WAITING: Gauge, "windlass_audit_heads_waiting" []
+        "Heads of the audit trail that its webhook has not taken.";
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{observe, prometheus, promtool, queries};
-use crate::support::paths;
+use crate::support::{paths, yaml};
 
 /// The dashboards, by their files' names.
 fn dashboards() -> Vec<(String, Value)> {
@@ -58,6 +58,45 @@ fn every_query_asks_for_what_there_is() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Exemplars name a data source of traces, which is there, at a server that compose starts with it.
+#[test]
+fn exemplars_lead_to_traces_that_somebody_keeps() {
+    let read = |path| yaml::parse(&std::fs::read_to_string(path).unwrap());
+    let sources = read(observe("grafana/datasource.yaml"))["datasources"].clone();
+    let sources = sources.as_array().unwrap();
+    let of = |uid: &Value| sources.iter().find(|it| it["uid"] == *uid).cloned().unwrap();
+    let compose = read(paths::root().join("deploy/compose/compose.yaml"));
+    for source in sources {
+        let url = source["url"].as_str().unwrap().strip_prefix("http://").unwrap();
+        let (host, _) = url.split_once(':').unwrap();
+        assert_eq!(compose["services"][host]["profiles"][0], "observe", "{url}");
+    }
+    let metrics = of(&"windlass-prometheus".into());
+    let leads = &metrics["jsonData"]["exemplarTraceIdDestinations"][0];
+    // As `proto/metric` labels exemplars.
+    assert_eq!(leads["name"], "trace_id");
+    let traces = of(&leads["datasourceUid"]);
+    assert_eq!(traces["type"], "jaeger");
+    let back = &traces["jsonData"]["tracesToMetrics"];
+    assert_eq!(back["datasourceUid"], metrics["uid"]);
+    let queries = back["queries"].as_array().unwrap();
+    let wrong: Vec<_> = queries
+        .iter()
+        .map(|it| it["query"].as_str().unwrap().replace("$__tags", "").replace("$__interval", "5m"))
+        .flat_map(|it| queries::wrong(&it))
+        .collect();
+    assert!(!queries.is_empty() && wrong.is_empty(), "{wrong:#?}");
+    // Who looks at traces by the profile has them sent there.
+    for service in ["coordinator", "worker"] {
+        let variables = &compose["services"][service]["environment"];
+        let of = |name: &str| variables[name].as_str().unwrap().to_owned();
+        assert_eq!(
+            of("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
+            "${OTEL_EXPORTER_OTLP_TRACES_ENDPOINT:-}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use crate::command::{
     show, start, test, token, top, validate, version, watch, webhook, worker, workflow,
 };
 use crate::error::CliError;
-use crate::log::LogFormat;
+use crate::log::LogOptions;
 use crate::telemetry::{NOTHING, Told};
 
 /// Runs Serverless Workflow definitions, durably.
@@ -154,8 +154,8 @@ pub(crate) fn command_line() -> clap::Command {
 
 impl Command {
     /// How it logs.
-    pub(crate) fn log_format(&self) -> LogFormat {
-        self.told().map(|it| it.options.log.log_format).unwrap_or_default()
+    pub(crate) fn log_options(&self) -> LogOptions {
+        self.told().map(|it| it.options.log.clone()).unwrap_or_default()
     }
 
     /// What is told of it, and how, where it lasts.

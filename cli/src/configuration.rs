@@ -14,6 +14,8 @@
 //! allow = ["shell", "script"]
 //! ```
 
+mod follow;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -21,10 +23,13 @@ use std::path::{Path, PathBuf};
 use clap::builder::OsStr;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use sha2::{Digest as _, Sha256};
 use toml::{Spanned, Value};
 use windlass_coordinator::position::Position;
 use windlass_proto::limits::CONFIGURATION_BYTES;
 use windlass_proto::suggest;
+
+pub(crate) use follow::{follow, remember};
 
 use crate::error::CliError;
 
@@ -46,6 +51,9 @@ const BACKUP: &str = "backup";
 
 /// The commands that it has options for.
 pub(crate) const COMMANDS: [&str; 3] = ["coordinator", "worker", "dev"];
+
+/// The option that says what is logged.
+const LOG: &str = "log";
 
 /// Options whose values are credentials: a file that everybody may read is no place for them.
 pub(crate) const CREDENTIALS: [&str; 2] = ["key", "secret"];
@@ -153,6 +161,11 @@ impl Configuration {
                 &format!("`{key}` is a text, a number, true or false, or a list of texts"),
             )
         })?;
+        if long == LOG
+            && let Some(Err(error)) = values.first().map(|it| crate::log::check(it))
+        {
+            return Err(self.refused(at, &format!("`{key}`: {error}")));
+        }
         Ok((arg.get_id().to_string(), Setting { values, at }))
     }
 
@@ -177,6 +190,16 @@ impl Configuration {
         let options = self.tables.get(name)?;
         let (_, option) = options.iter().find(|(id, _)| id.replace('_', "-") == long)?;
         Some(self.at(option.at))
+    }
+
+    /// What the file says of an option that has one value.
+    fn value(&self, name: &str, id: &str) -> Option<String> {
+        self.tables.get(name)?.get(id)?.values.first().cloned()
+    }
+
+    /// The digest of its text.
+    fn digest(&self) -> String {
+        Sha256::digest(&self.text).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// True when the file says something of an option.
@@ -291,6 +314,7 @@ mod tests {
             ("[coordinator]\nallow-remote = \"yes\"\n", "2:1", "true or false"),
             ("[coordinator]\nbind = {}\n", "2:1", "a text"),
             ("[coordinator]\nbind = 1\nbind = 2\n", "3:1", "duplicate"),
+            ("[coordinator]\nlog = \"debgu\"\n", "2:1", "not a level"),
             ("[backup]\nkep = 1\n", "2:1", "did you mean `backup-keep`"),
             ("[backup]\nkeep = 1\n[coordinator]\nbackup-keep = 2\n", "4:1", "twice"),
         ] {

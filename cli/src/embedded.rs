@@ -181,7 +181,6 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         outside,
     } = options;
     let key = outside.key(data_dir.as_deref())?;
-    let hidden = hidden.into_iter().chain(secrets.audit_heads_secret_file.clone());
     let mut secrets = secrets.options(data_dir.as_deref(), identity)?;
     // Tasks run here, and usually as the same user.
     secrets.keep_keys = false;

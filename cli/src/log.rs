@@ -1,4 +1,5 @@
-//! Logs: lines on standard error, filtered by `WINDLASS_LOG`, and by what operators say later.
+//! Logs: lines on standard error, filtered by `--log`, and by what operators and the configuration
+//! file say later.
 
 mod directives;
 mod export;
@@ -26,13 +27,16 @@ static CONTROL: OnceLock<Arc<Control>> = OnceLock::new();
 
 /// Starts logging, and what telemetry exports of it; `WINDLASS_LOG=info` or
 /// `windlass_worker=debug` shows more than warnings.
-pub(crate) fn start(format: LogFormat, telemetry: Option<&Telemetry>) {
+pub(crate) fn start(options: &LogOptions, telemetry: Option<&Telemetry>) {
+    let format = options.log_format;
     crate::output::messages_as_json(format == LogFormat::Json);
-    let directives = std::env::var("WINDLASS_LOG").unwrap_or_default();
+    // Commands that end soon have no option for it.
+    let variable = || std::env::var("WINDLASS_LOG").unwrap_or_default();
+    let directives = options.log.clone().unwrap_or_else(variable);
     let chosen = if directives.is_empty() { USUAL } else { directives.as_str() };
     let read = directives::read(chosen).map(|filter| (filter, chosen));
     let (filter, chosen) = read.unwrap_or_else(|error| {
-        crate::output::message(&format!("WINDLASS_LOG is ignored: {error}"));
+        crate::output::message(&format!("--log (WINDLASS_LOG) is ignored: {error}"));
         (EnvFilter::new(USUAL), USUAL)
     });
     let (filter, handle) = reload::Layer::new(filter);
@@ -45,11 +49,23 @@ pub(crate) fn start(format: LogFormat, telemetry: Option<&Telemetry>) {
         .with(telemetry.and_then(export::records));
     // An error means that a subscriber is set already, which is as good.
     if subscriber.try_init().is_ok() {
-        let initial = chosen.to_owned();
-        let current = Mutex::new(initial.clone());
+        let (initial, current) = (Mutex::new(chosen.to_owned()), Mutex::new(chosen.to_owned()));
         // Nobody else sets it.
         let _ = CONTROL.set(Arc::new(Control { handle, initial, current }));
     }
+}
+
+/// What is logged where nobody says.
+pub(crate) fn usual() -> String {
+    USUAL.to_owned()
+}
+
+/// Whether directives can be read.
+///
+/// # Errors
+/// When they cannot.
+pub(crate) fn check(directives: &str) -> Result<(), BadDirectives> {
+    directives::read(directives).map(drop)
 }
 
 /// What changes the logs of this process.
@@ -67,7 +83,7 @@ fn is_ours_or_important(metadata: &Metadata<'_>) -> bool {
 #[derive(Debug)]
 struct Control {
     handle: reload::Handle<EnvFilter, Registry>,
-    initial: String,
+    initial: Mutex<String>,
     current: Mutex<String>,
 }
 
@@ -78,11 +94,11 @@ impl LogControl for Control {
     }
 
     fn initial(&self) -> String {
-        self.initial.clone()
+        self.initial.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn check(&self, directives: &str) -> Result<(), BadDirectives> {
-        directives::read(directives).map(drop)
+        check(directives)
     }
 
     fn set(&self, directives: &str) -> Result<(), BadDirectives> {
@@ -90,6 +106,13 @@ impl LogControl for Control {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         self.handle.reload(filter).map_err(|_| BadDirectives::Fixed)?;
         directives.clone_into(&mut current);
+        Ok(())
+    }
+
+    fn begin(&self, directives: &str) -> Result<(), BadDirectives> {
+        self.set(directives)?;
+        let mut initial = self.initial.lock().unwrap_or_else(PoisonError::into_inner);
+        directives.clone_into(&mut initial);
         Ok(())
     }
 }

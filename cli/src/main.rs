@@ -52,7 +52,11 @@ fn main() -> ExitCode {
     windlass_worker::guard_process();
     // Bad usage ends here, with 2; so do --help and --version, with 0.
     let matches = configuration::parse(arguments::command_line(), windlass_worker::arguments());
-    let arguments = match matches.map(|it| Arguments::from_arg_matches(&it.0)) {
+    let matches = matches.map(|(matches, file)| {
+        configuration::remember(&matches, file.as_ref(), arguments::command_line);
+        Arguments::from_arg_matches(&matches)
+    });
+    let arguments = match matches {
         Ok(Ok(arguments)) => arguments,
         Ok(Err(error)) => error.exit(),
         Err(error) => return error.report(),
@@ -68,7 +72,7 @@ fn main() -> ExitCode {
         return error.report();
     }
     // Once, with all that takes what is logged.
-    telemetry::with(|it| log::start(arguments.command.log_format(), it));
+    telemetry::with(|it| log::start(&arguments.command.log_options(), it));
     descriptors::raise();
     let code = match runtime.block_on(arguments.command.run()) {
         Ok(()) => ExitCode::SUCCESS,

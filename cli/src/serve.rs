@@ -333,6 +333,7 @@ impl Bound {
         let served = accept::serve(listeners, coordinator.clone(), limits, export, stop);
         let served = tokio::select! {
             served = served => served,
+            () = following(coordinator) => Ok(()),
             reason = coordinator.failed() => {
                 return Err(CliError::coded(&JOURNAL_FAILED, &reason));
             }
@@ -340,6 +341,12 @@ impl Bound {
         output::message("stopping; open instances continue at the next start");
         served.map_err(|error| not_bound(address, &error))
     }
+}
+
+/// Follows the configuration file, if there is one; never ends.
+async fn following(coordinator: &Coordinator) {
+    crate::configuration::follow(coordinator).await;
+    std::future::pending().await
 }
 
 fn not_read(error: &AccessError) -> CliError {

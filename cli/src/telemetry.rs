@@ -40,7 +40,7 @@ pub(crate) struct TelemetryOptions {
 
 /// What is asked for where there are no options.
 pub(crate) static NOTHING: TelemetryOptions = TelemetryOptions {
-    log: LogOptions { log_format: LogFormat::Text },
+    log: LogOptions { log: None, log_format: LogFormat::Text },
     otlp_endpoint: None,
     otlp_protocol: None,
     trace_ratio: None,

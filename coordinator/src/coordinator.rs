@@ -4,6 +4,7 @@ mod approvals;
 mod backups;
 mod bulk;
 mod bus_events;
+mod configuration;
 mod definitions;
 mod early;
 mod functions;
@@ -57,6 +58,7 @@ use crate::trace::Tracer;
 pub use crate::view::{InstanceView, LimitView, OpenTask};
 use crate::webhooks::WebhookError;
 pub use approvals::{ApprovalFilter, ApprovalPage, Decision};
+pub use configuration::Configured;
 pub use repair::ResetPlan;
 
 /// A handle on a running coordinator; cheap to clone. It stops when [`Coordinator::stop`] is

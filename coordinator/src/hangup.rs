@@ -12,7 +12,7 @@ pub fn listen() {
         Ok(mut signal) => {
             tokio::spawn(async move {
                 while signal.recv().await.is_some() {
-                    tracing::info!("SIGHUP: certificates and rules of access are looked at");
+                    tracing::info!("SIGHUP: certificates, access and configuration are looked at");
                     HEARD.notify_waiters();
                 }
             });
@@ -22,6 +22,6 @@ pub fn listen() {
 }
 
 /// Returns at the next signal.
-pub(crate) async fn heard() {
+pub async fn heard() {
     HEARD.notified().await;
 }

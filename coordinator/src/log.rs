@@ -24,6 +24,12 @@ pub trait LogControl: fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`LogControl::check`].
     fn set(&self, directives: &str) -> Result<(), BadDirectives>;
+
+    /// The same, as if the process had begun with them: a restart would.
+    ///
+    /// # Errors
+    /// As [`LogControl::check`].
+    fn begin(&self, directives: &str) -> Result<(), BadDirectives>;
 }
 
 /// Why directives were not taken.

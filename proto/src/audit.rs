@@ -194,6 +194,21 @@ pub enum AuditAction {
     /// What the coordinator logs was changed while it runs.
     #[serde(rename = "log.changed")]
     LogChanged,
+    /// A configuration file was read, at the start or anew; or could not be.
+    #[serde(rename = "configuration.changed")]
+    ConfigurationChanged,
+    /// A worker was let in.
+    #[serde(rename = "worker.admitted")]
+    WorkerAdmitted,
+    /// A worker that has the key was not let in.
+    #[serde(rename = "worker.refused")]
+    WorkerRefused,
+    /// A worker drains: it takes no more tasks, and ends when those that it has are done.
+    #[serde(rename = "worker.draining")]
+    WorkerDraining,
+    /// A worker is gone: it said so, or was not heard any more.
+    #[serde(rename = "worker.left")]
+    WorkerLeft,
     /// A schedule was paused, resumed, triggered or made up for.
     #[serde(rename = "schedule.changed")]
     ScheduleChanged,

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod approvals;
+mod canary;
 mod certificates;
 mod heads;
 mod jwt;

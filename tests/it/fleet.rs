@@ -11,6 +11,7 @@ mod poison;
 mod rogue;
 mod size;
 mod tls;
+mod trail;
 mod trust;
 mod variants;
 mod whereabouts;

@@ -92,6 +92,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
             .credentials()
             .into_iter()
             .chain(args.inbound.webhook_secrets.clone())
+            .chain(args.secrets.audit_heads_secret_file.clone())
             .collect(),
         // Who is asked who they are need not be who may read this machine's files.
         files: match args.serve.asks() {

@@ -135,7 +135,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         data_dir,
         journal,
         worker: args.worker,
-        hidden: Vec::new(),
+        hidden: args.secrets.audit_heads_secret_file.iter().cloned().collect(),
         files,
         retention: RetentionPolicy::default(),
         inbound: InboundOptions::default(),

@@ -13,11 +13,14 @@ use tracing_subscriber::registry::LookupSpan;
 use windlass_telemetry::current;
 
 /// How logs are written.
-#[derive(clap::Args, Clone, Copy, Default)]
+#[derive(clap::Args, Clone, Default)]
 pub(crate) struct LogOptions {
-    /// How lines of the log are written, on standard error: for people, or one JSON object a line.
-    /// WINDLASS_LOG says what is logged: `info`, `warn,windlass_worker=debug`; WINDLASS_OTLP_LOG
-    /// the same of what a collector gets [default there: info]
+    /// What is logged: a level, and others by module: `info`, `warn,windlass_worker=debug`. In a
+    /// coordinator's configuration file it counts as soon as the file changes. WINDLASS_OTLP_LOG
+    /// says the same of what a collector gets [default there: info]
+    #[arg(long, env = "WINDLASS_LOG", value_name = "DIRECTIVES")]
+    pub(crate) log: Option<String>,
+    /// How lines of the log are written, on standard error: for people, or one JSON object a line
     #[arg(long, env = "WINDLASS_LOG_FORMAT", value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) log_format: LogFormat,
 }

@@ -30,6 +30,8 @@ pub(super) struct WorkerSession {
     pub(super) evaluates: bool,
     /// What its worker is called.
     pub(super) identity: Arc<str>,
+    /// True once its worker drains.
+    pub(super) leaving: bool,
     /// True while audit events of its worker are on their way to the disk.
     pub(super) auditing: bool,
     /// By how many milliseconds the clock of its store of secrets is ahead of ours, where it said
@@ -77,6 +79,7 @@ impl WorkerSession {
             link,
             evaluates,
             identity,
+            leaving: false,
             auditing,
             store_ahead_ms,
             out,

@@ -3,6 +3,7 @@
 mod http;
 mod receive;
 mod send;
+mod told;
 mod unschedulable;
 
 use std::collections::{HashMap, HashSet};
@@ -17,6 +18,7 @@ use windlass_bus::Bus;
 use windlass_proto::limits;
 use windlass_proto::plan::{DEFAULT_POOL, Plan};
 use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::throttle;
 use windlass_proto::time::Timestamp;
 use windlass_proto::wire::capability::Capability;
 use windlass_proto::wire::key::CoordinatorKey;
@@ -109,6 +111,8 @@ pub(super) struct Sessions {
     contests: Throttle,
     /// Complaints about clocks of stores of secrets.
     skews: Throttle,
+    /// What the audit trail is told of workers.
+    workers_told: throttle::Throttle,
     /// True once everything that was open before a restart is known.
     recovered: bool,
     /// Told when the workers are; set when the coordinator ends.
@@ -165,6 +169,10 @@ impl Sessions {
             unschedulable: Unschedulable::default(),
             contests: Throttle::once_in(Duration::from_millis(limits::CONTEST_COMPLAINT_MS)),
             skews: Throttle::once_in(Duration::from_millis(limits::SKEW_COMPLAINT_MS)),
+            workers_told: throttle::Throttle::new(
+                limits::AUDIT_WORKERS_TOLD,
+                limits::AUDIT_WORKERS_TOLD_MS,
+            ),
             recovered: false,
             closing: None,
         }

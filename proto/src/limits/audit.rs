@@ -83,6 +83,14 @@ pub const AUDIT_HEADS_AGAIN_MOST_MS: u64 = 60_000;
 /// Milliseconds that an orderly stop leaves for telling the last head.
 pub const AUDIT_HEADS_STOP_MS: u64 = 2_000;
 
-/// Heads that a check of an audit trail is given at most, some 40 bytes each: a year of a trail that
-/// never rests has three million.
+/// Heads that a check of an audit trail is given at most, some 40 bytes each: a year of a trail
+/// that never rests has three million.
 pub const AUDIT_HEADS_KNOWN: usize = 1 << 22;
+
+/// Entries of workers that come, drain and go in the audit trail in each
+/// [`AUDIT_WORKERS_TOLD_MS`]: a fleet of some hundred that starts anew is in it whole, and one
+/// worker that joins in a loop is counted.
+pub const AUDIT_WORKERS_TOLD: u64 = 1_000;
+
+/// Milliseconds for which such entries are counted together.
+pub const AUDIT_WORKERS_TOLD_MS: u64 = 60_000;

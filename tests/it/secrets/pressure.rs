@@ -110,9 +110,13 @@ async fn assert_whole(house: &House, instances: usize, secrets: usize) {
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         let whole = &text[..text.rfind('\n').map_or(0, |it| it + 1)];
         let events = whole.lines().map(|it| serde_json::from_str(it).unwrap());
-        // That the workflow was deployed is told as well, and of no attempt; so are heads.
+        // That the workflow was deployed and workers came is told as well, and of no attempt; so
+        // are heads.
         let others = ["definition.changed", "audit.head"];
-        let of_attempts = |it: &Value| !others.iter().any(|other| it["action"] == *other);
+        let of_attempts = |it: &Value| {
+            let action = it["action"].as_str().unwrap();
+            !others.contains(&action) && !action.starts_with("worker.")
+        };
         let events: Vec<Value> = events.filter(of_attempts).collect();
         (events.len() >= expected).then_some(events)
     })

@@ -83,7 +83,7 @@ fn addresses_are_of_http_and_show_only_where_they_lead() {
 fn a_secret_is_the_first_line_and_long_enough() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("secret");
-    assert!(secret(&path).unwrap_err().contains("secret: "));
+    assert!(secret(&path).err().unwrap().contains("secret: "));
     for (text, good) in [
         ("0123456789abcdef\nmore", Some("0123456789abcdef")),
         (" whsec_MDEyMzQ1Njc4OWFiY2RlZg== ", Some("whsec_MDEyMzQ1Njc4OWFiY2RlZg==")),

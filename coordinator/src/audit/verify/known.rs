@@ -17,8 +17,8 @@ pub enum NotHeads {
     Io(#[from] io::Error),
     /// A line is none of them.
     #[error(
-        "line {0} is no head: each is a delivery of --audit-heads-webhook, a head as the stream has \
-         it, or SEQUENCE:HASH"
+        "line {0} is no head: each is a delivery of --audit-heads-webhook, a head as the stream \
+         has it, or SEQUENCE:HASH"
     )]
     Line(usize),
     /// More than a check takes.

@@ -63,6 +63,7 @@ impl Sessions {
         }
         if let Some(why) = objection(introduction) {
             self.totals.refused += 1;
+            self.tell_refused(&why);
             return Err(HttpRefusal::Refused(why));
         }
         let links = self.sessions.values_mut().filter_map(WorkerSession::http);
@@ -95,6 +96,7 @@ impl Sessions {
         self.missing.remove(worker);
         tracing::info!(worker, pool, %session, "worker registered over HTTP");
         let identity = profile.identity.clone();
+        self.tell_admitted(&identity, &profile.pool, "HTTP");
         self.dispatcher.join(session, profile, now);
         let link = Link::Http(Box::new(HttpLink::new(owner, introduction.concurrency)));
         self.sessions.insert(session, WorkerSession::new(link, false, identity));

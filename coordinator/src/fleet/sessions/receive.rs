@@ -70,6 +70,7 @@ impl Sessions {
                 let subject = self.prefix.to_worker(session).into();
                 let evaluates = profile.evaluates;
                 let identity = profile.identity.clone();
+                self.tell_admitted(&profile.identity, &profile.pool, "NATS");
                 self.dispatcher.join(session, profile, self.clock.now());
                 let link = Link::Bus(Box::new(applicant.channel(session)), subject);
                 let peer = WorkerSession::new(link, evaluates, identity);
@@ -79,6 +80,7 @@ impl Sessions {
                 if let Some(objection) = registration.objection {
                     self.totals.refused += 1;
                     tracing::warn!(objection, "worker registration refused");
+                    self.tell_refused(&objection);
                 }
             }
         }
@@ -247,6 +249,13 @@ impl Sessions {
         if let Some(held) = beat.held.iter().find(replaced) {
             let loss = DeliveryLoss { blamed: false, worker: None, reason: None };
             return self.reporter.lost(held.key.clone(), loss);
+        }
+        if beat.leaving
+            && let Some(peer) = self.sessions.get_mut(&session)
+            && !std::mem::replace(&mut peer.leaving, true)
+        {
+            let worker = peer.identity.clone();
+            self.tell_draining(&worker);
         }
         let now = self.clock.now();
         let Self { dispatcher, key, awaited, orders, .. } = self;

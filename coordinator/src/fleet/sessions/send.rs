@@ -96,6 +96,7 @@ impl Sessions {
 
     /// A session has ended: who runs workers wants to know of which one, and why.
     fn session_ended(&mut self, identity: Arc<str>, why: Departure) {
+        self.tell_left(&identity, why);
         let worker = &*identity;
         match why {
             Departure::Goodbye => tracing::info!(worker, "worker deregistered"),

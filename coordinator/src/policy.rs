@@ -138,6 +138,17 @@ impl Policy {
         self.rules.iter().any(|it| it.permits(workflow, environment, secret))
     }
 
+    /// The first rule, from 1, by which tasks of `workflow` may read `secret` in `environment`.
+    #[must_use]
+    pub fn rule_of(
+        &self,
+        workflow: &WorkflowId,
+        environment: &str,
+        secret: &SecretName,
+    ) -> Option<usize> {
+        self.rules.iter().position(|it| it.permits(workflow, environment, secret)).map(|it| it + 1)
+    }
+
     /// What becomes of results of `namespace` that contain a secret.
     #[must_use]
     pub fn sealing(&self, namespace: &str) -> Sealing {

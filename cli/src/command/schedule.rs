@@ -103,6 +103,9 @@ struct BackfillArgs {
     /// The last one
     #[arg(long, value_name = "TIME")]
     to: String,
+    /// Only tell how many due times would be taken up
+    #[arg(long)]
+    preview: bool,
     #[command(flatten)]
     remote: Remote,
 }
@@ -118,7 +121,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         Command::Resume(args) => order(&args.remote, &args.of, "resume", &json!({})).await,
         Command::Trigger(args) => order(&args.remote, &args.of, "trigger", &json!({})).await,
         Command::Backfill(args) => {
-            let body = json!({"from": args.from, "to": args.to});
+            let body = json!({"from": args.from, "to": args.to, "preview": args.preview});
             order(&args.remote, &args.of, "backfill", &body).await
         }
     }

@@ -37,6 +37,9 @@ pub(super) struct Backfill {
     from: String,
     /// The last one.
     to: String,
+    /// Only tell how many due times would be taken up.
+    #[serde(default)]
+    preview: bool,
 }
 
 /// Lists schedules.
@@ -150,12 +153,16 @@ pub(super) async fn backfill(
     By(by): By,
     payload: Payload,
 ) -> Result<Json<Backfilled>, ApiProblem> {
-    let Backfill { from, to } = payload.json()?;
+    let Backfill { from, to, preview } = payload.json()?;
     let (from, to) = (moment("from", &from)?, moment("to", &to)?);
     if from > to {
         return Err(ApiProblem::new(Code::BadBody, "`from` is later than `to`"));
     }
     let times = (from, to);
+    if preview {
+        let started = api.coordinator.preview_backfill(&namespace, &name, times).await?;
+        return Ok(Json(Backfilled { started }));
+    }
     let started = api.coordinator.backfill_schedule(&namespace, &name, times, by).await?;
     Ok(Json(Backfilled { started }))
 }

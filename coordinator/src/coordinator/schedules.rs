@@ -160,6 +160,22 @@ impl Coordinator {
         }
     }
 
+    /// Counts what a backfill would take up.
+    ///
+    /// # Errors
+    /// When there is no such schedule, or the coordinator has ended.
+    pub async fn preview_backfill(
+        &self,
+        namespace: &str,
+        name: &str,
+        (from, to): (Timestamp, Timestamp),
+    ) -> Result<usize, CoordinatorError> {
+        match self.order(namespace, name, ScheduleAction::Preview(from, to)).await? {
+            ScheduleAnswer::Done(count) => Ok(count),
+            ScheduleAnswer::Started(_) | ScheduleAnswer::Unknown => Err(unknown(namespace, name)),
+        }
+    }
+
     /// Has a schedule follow the definition that is deployed now.
     pub(super) async fn sync_schedule(
         &self,

@@ -69,3 +69,12 @@ pub const UI_FORM_LEVELS: u8 = 4;
 
 /// Bytes of an entry's data that are shown in one line, without a fold.
 pub const UI_LINE_VALUE_BYTES: usize = 100;
+
+/// Findings of a definition that a page shows: past it, the first ones are mended first.
+pub const UI_FINDINGS: usize = 100;
+
+/// Lines of a definition that are shown before and after a finding.
+pub const UI_FINDING_LINES: usize = 3;
+
+/// Tasks that are named of a workflow which may read a secret; the command names all.
+pub const UI_SECRET_TASKS: usize = 10;

@@ -222,6 +222,22 @@ impl Places {
         ] {
             all.push((format!("GET {path}"), api.get(path).await.body.to_string().into_bytes()));
         }
+        for path in [
+            "approvals",
+            "secrets",
+            "who",
+            "bulk",
+            "schedules",
+            "definitions",
+            "audit",
+            "events/canary",
+        ] {
+            let path = format!("/ui/{path}");
+            let page = api.get(&path).await;
+            assert!(page.status.is_success(), "{path}: {}", page.body);
+            let page = page.body.as_str().unwrap_or_default().as_bytes().to_vec();
+            all.push((format!("GET {path}"), page));
+        }
         let kept = api.get("/v1/namespaces/canary/events").await.ok()["items"].clone();
         let kept = kept.as_array().unwrap();
         assert!(!kept.is_empty(), "what was emitted is kept for who listens later");

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{Browser, WAITS};
 use crate::support::client::Api;
 use crate::support::dev::Dev;
+use crate::support::until::{SOON, until};
 
 /// A server that asks everybody who they are; gives its administrator as well.
 async fn asking() -> (Dev, Api, tempfile::TempDir) {
@@ -63,7 +64,8 @@ async fn who_may_only_read_has_no_forms_and_is_refused() {
     assert!(!seen.all("a").any(|it| it["href"].starts_with("/ui/audit")));
     let page = operator.page(&path).await;
     let (suspend, cancel) = (format!("{path}/suspend"), format!("{path}/cancel"));
-    assert_eq!(page.orders(), [suspend.as_str(), cancel.as_str()]);
+    let (event, again) = (format!("{path}/events"), "/ui/definitions/odd/waits/start");
+    assert_eq!(page.orders(), [suspend.as_str(), cancel.as_str(), event.as_str(), again]);
     let form = page.token();
 
     // Who may only read is refused, whatever they send; strangers see nothing of it.
@@ -117,7 +119,7 @@ async fn who_may_only_read_has_no_forms_and_is_refused() {
 }
 
 /// Pages, and the roles in a namespace that see them, `admin` aside.
-const SEEN: [(&str, &[&str]); 10] = [
+const SEEN: [(&str, &[&str]); 14] = [
     ("/ui/instances", READERS),
     ("/ui/instances/ID", READERS),
     ("/ui/instances/ID/history", READERS),
@@ -128,10 +130,29 @@ const SEEN: [(&str, &[&str]); 10] = [
     ("/ui/schedules", AUTHORS),
     ("/ui/bulk", &["operator"]),
     ("/ui/audit", &["auditor", "secret-officer"]),
+    ("/ui/approvals", &["approver"]),
+    ("/ui/definitions/odd/waits/diff?from=1.0.0", AUTHORS),
+    // Of the whole server, and not of a namespace.
+    ("/ui/secrets", &[]),
+    ("/ui/who", EVERYBODY),
 ];
 const READERS: &[&str] = &["viewer", "starter", "operator", "author", "process-author"];
 const AUTHORS: &[&str] = &["viewer", "operator", "author", "process-author"];
-const OTHERS: [&str; 5] = ["auditor", "secret-officer", "publisher", "worker-admin", "worker"];
+const EVERYBODY: &[&str] = &[
+    "viewer",
+    "starter",
+    "operator",
+    "author",
+    "process-author",
+    "auditor",
+    "secret-officer",
+    "publisher",
+    "worker-admin",
+    "worker",
+    "approver",
+];
+const OTHERS: [&str; 6] =
+    ["approver", "auditor", "secret-officer", "publisher", "worker-admin", "worker"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_role_sees_its_pages_and_gets_out_again() {
@@ -174,4 +195,108 @@ async fn each_role_sees_its_pages_and_gets_out_again() {
         let linked = page.all("a").any(|it| it["href"].starts_with("/ui/definitions/odd"));
         assert_eq!(linked, shown, "{role}");
     }
+}
+
+/// What only some may decide is shown to those who may see it, and decided by nobody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_is_decided_by_whom_it_is_for() {
+    let (dev, root, _folder) = asking().await;
+    let asks = "
+document: { dsl: '1.0.3', namespace: odd, name: asks, version: '1.0.0' }
+do:
+- sign: { call: windlass.approval, with: { title: 'Pay?', assignees: { users: ['token:other'] } } }
+- again: { call: windlass.approval, with: { title: 'Sure?' } }
+";
+    root.deploy(asks).await;
+    let id = root.start(&json!({"namespace": "odd", "name": "asks"}), &json!({})).await;
+    let view = root.reaches(&id, "waiting").await;
+    let path = |view: &Value| {
+        let open = view["open"][0]["approval"].as_str().unwrap();
+        let (instance, number) = open.split_once('.').unwrap();
+        format!("/ui/instances/{instance}/approvals/{number}")
+    };
+    let first = path(&view);
+    let approver = Browser::signed_in(&dev.api, &token(&root, "approver", "odd").await).await;
+    let stranger = Browser::signed_in(&dev.api, &token(&root, "approver", "else").await).await;
+    let viewer = Browser::signed_in(&dev.api, &token(&root, "viewer", "odd").await).await;
+    // It is another's: they see it, and no forms.
+    let page = approver.page(&first).await;
+    assert!(page.words.contains("It is for others") && page.orders().is_empty(), "{}", page.words);
+    assert!(approver.page("/ui/approvals").await.words.contains("Pay?"));
+    assert!(!approver.page("/ui/approvals?mine=true").await.words.contains("Pay?"));
+    assert!(!stranger.page("/ui/approvals").await.words.contains("Pay?"));
+    assert_eq!(stranger.at(&first).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(viewer.at(&first).await.status, StatusCode::FORBIDDEN);
+    let seen = viewer.page(&format!("/ui/instances/{id}")).await;
+    assert!(!seen.all("a").any(|it| it["href"].contains("/approvals/")), "no way there");
+    let grants = json!([{"role": "approver", "namespaces": ["odd"]}]);
+    let other = Browser::signed_in(&dev.api, &token_of(&root, "other", &grants).await).await;
+    let form = other.page(&first).await.token();
+    let approve = format!("{first}/approve");
+    for (who, form) in [(&approver, "a.b"), (&approver, &*form)] {
+        let refused = who.post(&approve, &[("form", form)]).await;
+        assert!(refused.words.contains("WL0640"), "{}", refused.words);
+    }
+    let decided = other.post(&approve, &[("form", &form), ("reason", "as agreed")]).await;
+    assert_eq!(decided.header("location"), "/ui/approvals", "they may not read the instance");
+    // The next one is for whoever may decide.
+    let second = until(SOON, "the next question", || async {
+        let view = root.show(&id).await;
+        view["open"][0]["approval"].is_string().then(|| path(&view)).filter(|it| *it != first)
+    })
+    .await;
+    let form = approver.page(&second).await.token();
+    let reject = format!("{second}/reject");
+    approver.post(&reject, &[("form", &form), ("reason", "no")]).await;
+    assert_eq!(root.ends(&id).await["output"]["approved"], false);
+}
+
+/// Where orders of pages go, and the roles in a namespace that may give them.
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_of_pages_are_for_whom_those_of_the_api_are() {
+    let (dev, root, _folder) = asking().await;
+    for text in [WAITS, super::TICK] {
+        root.deploy(text).await;
+    }
+    let id = root.start(&json!({"namespace": "odd", "name": "waits"}), &json!({})).await;
+    root.reaches(&id, "waiting").await;
+    let operate = format!("/ui/instances/{id}");
+    let orders = [
+        (format!("{operate}/skip"), "operator"),
+        (format!("{operate}/reset"), "operator"),
+        (format!("{operate}/events"), "operator"),
+        ("/ui/bulk".to_owned(), "operator"),
+        ("/ui/schedules/odd/tick/pause".to_owned(), "operator"),
+        ("/ui/schedules/odd/tick/resume".to_owned(), "operator"),
+        ("/ui/schedules/odd/tick/trigger".to_owned(), "operator"),
+        ("/ui/schedules/odd/tick/backfill".to_owned(), "operator"),
+        ("/ui/definitions".to_owned(), "author"),
+        ("/ui/definitions/odd/waits/retire".to_owned(), "author"),
+        ("/ui/definitions/odd/waits/restore".to_owned(), "author"),
+        ("/ui/events".to_owned(), "publisher"),
+    ];
+    let viewer = Browser::signed_in(&dev.api, &token(&root, "viewer", "odd").await).await;
+    for path in [
+        "/ui/definitions",
+        "/ui/definitions/odd/waits",
+        "/ui/schedules/odd/tick",
+        "/ui/events/odd",
+        "/ui/instances?filter=name%3Dwaits",
+        &operate,
+    ] {
+        let page = viewer.page(path).await;
+        assert!(page.orders().is_empty(), "{path}: {:?}", page.orders());
+    }
+    for (path, role) in orders {
+        let refused = viewer.post(&path, &[]).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{path}: {}", refused.words);
+        assert!(refused.words.contains("WL0545"), "by their role: {path}: {}", refused.words);
+        let name = format!("{role}-{}", path.len() + path.rfind('/').unwrap() * 100);
+        let grants = json!([{"role": role, "namespaces": ["odd"]}]);
+        let may = Browser::signed_in(&dev.api, &token_of(&root, &name, &grants).await).await;
+        // Without the token of a page, nothing is done for them either.
+        let stale = may.post(&path, &[]).await;
+        assert!(stale.words.contains("WL0640"), "{path} as {role}: {}", stale.words);
+    }
+    assert_eq!(root.show(&id).await["status"], "waiting", "nothing was done");
 }

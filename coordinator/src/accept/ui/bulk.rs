@@ -14,6 +14,11 @@ use crate::accept::problem::ApiProblem;
 use crate::accept::query::Query;
 use crate::accept::state::Api;
 
+/// The page of a job.
+pub(super) fn path(id: &str) -> String {
+    format!("/ui/bulk/{}", parts::encoded(id))
+}
+
 /// The page.
 pub(super) async fn page(
     State(api): State<Api>,
@@ -45,18 +50,23 @@ pub(super) async fn page(
     Ok(Page { title, section: "bulk", command, body }.answer(&api, &caller))
 }
 
-fn row(it: &Json) -> Markup {
+/// How far a job is.
+pub(super) fn progress(it: &Json) -> Markup {
     let number = |name: &str| it[name].as_u64().unwrap_or_default();
     let (done, skipped, failed) = (number("done"), number("skipped"), number("failed"));
     let (over, total) = (done.saturating_add(skipped).saturating_add(failed), number("total"));
     html! {
-        td { (text(it, "action")) }
+        progress value=(over) max=(total.max(1)) aria-label="Progress" {}
+        div { (over) " of " (total) ": " (done) " done, " (skipped) " skipped, " (failed) " failed" }
+    }
+}
+
+fn row(it: &Json) -> Markup {
+    html! {
+        td { a href=(path(text(it, "id"))) { (text(it, "action")) } }
         td { code { bdi { (parts::json_text(&it["filter"])) } } }
         td { (text(it, "status")) }
-        td {
-            progress value=(over) max=(total.max(1)) aria-label="Progress" {}
-            div { (over) " of " (total) ": " (done) " done, " (skipped) " skipped, " (failed) " failed" }
-        }
+        td { (progress(it)) }
         td { (parts::time_text(text(it, "createdAt"))) }
         td { bdi { (parts::json_text(&it["by"])) } }
         td { bdi { (parts::json_text(&it["reason"])) } }

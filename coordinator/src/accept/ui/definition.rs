@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use windlass_proto::plan::Plan;
 
 use super::layout::Page;
-use super::{form, graph, parts, skeleton};
+use super::{form, graph, parts, skeleton, version};
 use crate::accept::access::Caller;
 use crate::accept::problem::ApiProblem;
 use crate::accept::query::{Query, Segments};
@@ -38,6 +38,7 @@ pub(super) async fn page(
         Some(stored) => api.coordinator.plan_by_digest(stored.digest.clone()).await,
         None => None,
     };
+    let permitted = plan.as_ref().map(|it| permitted(&api, it)).unwrap_or_default();
     let WorkflowRef { namespace, name, .. } = &workflow;
     let filter = format!("workflow={namespace}/{name}");
     let body = html! {
@@ -46,10 +47,10 @@ pub(super) async fn page(
             p { bdi { (parts::cut(title)) } }
         }
         p { a href=(parts::address("/ui/instances", &[("filter", &filter)])) { "Its instances" } }
-        (versions(&all, shown.as_ref(), namespace, name))
+        (versions((&api, &caller), &all, shown.as_ref()))
         @if let Some(plan) = &plan { (start(&api, &caller, plan, shown.as_ref())) }
         div.two {
-            div { @if let Some(plan) = &plan { (about(plan)) } }
+            div { @if let Some(plan) = &plan { (about(plan, &permitted)) } }
             section aria-labelledby="source" {
                 h2 #source { "Source" }
                 pre.value.source tabindex="0" aria-label="Source" { code { (text) } }
@@ -63,14 +64,14 @@ pub(super) async fn page(
 }
 
 fn versions(
+    (api, caller): (&Api, &Caller),
     all: &[(StoredDefinition, bool)],
     shown: Option<&StoredDefinition>,
-    namespace: &str,
-    name: &str,
 ) -> Markup {
-    let path = parts::workflow_path(namespace, name);
-    let row = |(stored, latest): &(StoredDefinition, bool)| {
+    let row = |(at, (stored, latest)): (usize, &(StoredDefinition, bool))| {
         let id = &stored.id;
+        let path = parts::workflow_path(&id.namespace, &id.name);
+        let before = all.get(at + 1).map(|(it, _)| &*it.id.version);
         let address = parts::address(&path, &[("version", &id.version)]);
         let is_shown = shown.is_some_and(|it| it.id == *id);
         html! {
@@ -80,20 +81,36 @@ fn versions(
                 @if let Some(at) = stored.retired_at { "retired " (parts::time(at)) }
             }
             td { (parts::time(stored.deployed_at)) }
+            td {
+                @if let Some(before) = before {
+                    @let pair = [("from", before), ("to", &*id.version)];
+                    a href=(parts::address(&format!("{path}/diff"), &pair)) { "since " (before) }
+                }
+            }
             td.id { (stored.digest) }
+            td { (version::standing((api, caller), stored)) }
         }
     };
-    let rows: Vec<Markup> = all.iter().map(row).collect();
+    let rows: Vec<Markup> = all.iter().enumerate().map(row).collect();
+    let headings = ["Version", "Standing", "Deployed", "Changes", "Digest", "Actions"];
     html! {
         section aria-labelledby="versions" {
             h2 #versions { "Versions" }
-            (parts::table("Versions", &["Version", "Standing", "Deployed", "Digest"], &rows))
+            (parts::table("Versions", &headings, &rows))
         }
     }
 }
 
+/// The secrets that it declares, and whether the policy lets it have each.
+fn permitted(api: &Api, plan: &Plan) -> Vec<(String, bool)> {
+    let policy = api.coordinator.secret_policy();
+    let environment = api.coordinator.environment();
+    let may = |it| policy.permits(&plan.id, &environment, it);
+    plan.secrets.iter().map(|it| (it.to_string(), may(it))).collect()
+}
+
 /// What there is in it.
-fn about(plan: &Plan) -> Markup {
+fn about(plan: &Plan, secrets: &[(String, bool)]) -> Markup {
     html! {
         @if let Some(picture) = graph::of_definition(plan) {
             section aria-labelledby="graph" {
@@ -101,10 +118,12 @@ fn about(plan: &Plan) -> Markup {
                 (parts::picture("Graph", picture))
             }
         }
-        @if !plan.secrets.is_empty() {
+        @if !secrets.is_empty() {
             section aria-labelledby="secrets" {
                 h2 #secrets { "Secrets it may use" }
-                ul.plain { @for secret in &plan.secrets { li { bdi { (secret) } } } }
+                ul.plain { @for (secret, may) in secrets {
+                    li { bdi { (secret) } @if !may { " " b.wrong { "not by the policy" } } }
+                } }
             }
         }
     }

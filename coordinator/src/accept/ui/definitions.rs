@@ -5,7 +5,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use super::layout::Page;
-use super::parts;
+use super::{deploy, parts};
 use crate::accept::access::Caller;
 use crate::accept::problem::ApiProblem;
 use crate::accept::query::Query;
@@ -46,6 +46,7 @@ pub(super) async fn page(
     let rows: Vec<Markup> = shown.iter().map(|(it, versions)| row(it, *versions)).collect();
     let body = html! {
         h1 { "Definitions" }
+        (deploy::form_of(&api, &caller))
         div #live data-live data-poll {
             @if rows.is_empty() {
                 (parts::empty("Nothing is deployed yet.", "windlass deploy order.yaml"))

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use super::json::{document, items, text};
 use super::layout::Page;
-use super::parts;
+use super::{form as forms, parts, send};
 use crate::accept::access::Caller;
 use crate::accept::early;
 use crate::accept::problem::ApiProblem;
@@ -17,7 +17,8 @@ use crate::accept::query::{Query, Segments};
 use crate::accept::state::Api;
 use crate::access::Permission;
 
-fn path(namespace: &str) -> String {
+/// The page of a namespace.
+pub(super) fn path(namespace: &str) -> String {
     format!("/ui/events/{}", parts::encoded(namespace))
 }
 
@@ -57,8 +58,10 @@ pub(super) async fn page(
     State(api): State<Api>,
     caller: Caller,
     Segments(namespace): Segments<String>,
-    query: Query,
+    mut query: Query,
 ) -> Result<Response, ApiProblem> {
+    // What became of one that was sent from here.
+    let sent = (query.parsed("consumed", count)?, query.parsed("kept", count)?);
     let dead = query.pairs().iter().any(|(name, value)| name == "state" && value == "dead");
     let state = if dead { "dead" } else { "kept" };
     let asked = Segments(namespace.clone());
@@ -68,6 +71,10 @@ pub(super) async fn page(
     let next = parts::address(&here, &[("state", state), ("cursor", text(&found, "next"))]);
     let body = html! {
         h1 { "Events of " bdi { (namespace) } }
+        (told(sent))
+        @if caller.principal().may_somewhere(Permission::EventPublish) {
+            (form(&api, &caller, &namespace))
+        }
         nav.tabs aria-label="Which events" {
             a href=(here) aria-current=[(!dead).then_some("page")] { "Kept" }
             a href=(parts::address(&here, &[("state", "dead")]))
@@ -90,6 +97,38 @@ pub(super) async fn page(
     let command = format!("windlass event list {}{flag}", parts::quoted(&namespace));
     let title = format!("Events of {namespace}");
     Ok(Page { title, section: "events", command, body }.answer(&api, &caller))
+}
+
+fn count(text: &str) -> Result<u64, &'static str> {
+    text.parse().map_err(|_| "must be a number")
+}
+
+/// What became of an event.
+fn told((consumed, kept): (Option<u64>, Option<u64>)) -> Markup {
+    html! {
+        @if let (Some(consumed), Some(kept)) = (consumed, kept) {
+            p.done role="status" {
+                "Sent: " (consumed) @if consumed == 1 { " instance" } @else { " instances" }
+                " took it" @if kept > 0 { ", and it is kept for whoever waits for it later" } "."
+            }
+        }
+    }
+}
+
+/// The form that sends one. Whoever listens for it gets it, in whatever namespace.
+fn form(api: &Api, caller: &Caller, namespace: &str) -> Markup {
+    html! {
+        details.order #order-event {
+            summary.button { "Send an event…" }
+            form method="post" action="/ui/events" {
+                p { "Whoever waits for it gets it, in all namespaces." }
+                (forms::token(api, caller))
+                input type="hidden" name="namespace" value=(namespace);
+                (send::fields(""))
+                button type="submit" { "Send it" }
+            }
+        }
+    }
 }
 
 fn row(it: &Json) -> Markup {

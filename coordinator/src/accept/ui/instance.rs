@@ -12,12 +12,12 @@ use windlass_proto::time::Timestamp;
 
 use super::layout::Page;
 use super::visits::Run;
-use super::{graph, orders, parts, timeline};
+use super::{approvals, graph, orders, parts, send, timeline};
 use crate::accept::access::Caller;
 use crate::accept::problem::ApiProblem;
 use crate::accept::query::{OfInstance, Query};
 use crate::accept::state::Api;
-use crate::access::Permission;
+use crate::access::{Permission, Resource};
 use crate::clock;
 use crate::coordinator::{CoordinatorError, InstanceView, OpenTask};
 use crate::journal::{Filter, Found};
@@ -30,8 +30,10 @@ struct Told {
     plan: Option<Arc<Plan>>,
     children: Found,
     now: Timestamp,
-    /// Whether its reader may see the audit trail.
+    /// Whether its reader may see the audit trail, decide what it asks people, and reset it.
     audits: bool,
+    decides: bool,
+    resets: bool,
 }
 
 /// What the last facts of an instance tell.
@@ -48,8 +50,10 @@ pub(super) async fn page(
     State(api): State<Api>,
     caller: Caller,
     OfInstance(id): OfInstance,
-    query: Query,
+    mut query: Query,
 ) -> Result<Response, ApiProblem> {
+    // Where a reset shall begin, as the timeline leads here.
+    let to = query.one("to")?;
     query.finish()?;
     let view = match api.coordinator.show(id).await {
         Err(CoordinatorError::UnknownInstance(_)) => return archived(&api, &caller, id).await,
@@ -60,12 +64,13 @@ pub(super) async fn page(
     let path = parts::instance_path(&id.to_string());
     let ended = head.ended_at.is_some();
     let watch = format!("{path}/watch?from={}", told.view.sequence);
+    let known = orders::Known { listens: awaited(&told), to: to.as_deref() };
     let body = html! {
         div #head data-live data-watch=[(!ended).then_some(watch)] {
             (header(&told, &caller))
             @if let Some(error) = &head.error { (fault(error)) }
         }
-        (orders::forms(&api, &caller, &told.view))
+        (orders::forms((&api, &caller), &told.view, &known))
         div #live data-live {
             (pending(&told))
             (did(&told, &path))
@@ -92,8 +97,12 @@ async fn told(api: &Api, caller: &Caller, mut view: InstanceView) -> Result<Told
     let visible = caller.visible(Permission::InstanceRead);
     let filter = Filter { parent: Some(view.id), visible, ..Filter::default() };
     let children = coordinator.search(filter, None, UI_CHILDREN).await?;
-    let audits = caller.principal().may_somewhere(Permission::AuditRead);
-    Ok(Told { view, past, plan, children, now: clock::now(), audits })
+    let principal = caller.principal();
+    let audits = principal.may_somewhere(Permission::AuditRead);
+    let of = Resource::Workflow(&view.head.workflow.namespace, &view.head.workflow.name);
+    let decides = principal.may(Permission::ApprovalDecide, of);
+    let resets = view.head.ended_at.is_some() && principal.may(Permission::InstanceOperate, of);
+    Ok(Told { view, past, plan, children, now: clock::now(), audits, decides, resets })
 }
 
 /// Reads the last facts: a page of them at a time is in memory. Where their values are too large
@@ -236,6 +245,9 @@ fn open(told: &Told, task: &OpenTask) -> Markup {
             @if let Some(events) = listens(told, task.index) {
                 div { code { bdi { (events) } } }
             }
+            @if let Some(approval) = task.approval.as_ref().filter(|_| told.decides) {
+                div { a href=(approvals::path(approval.id)) { "Decide" } }
+            }
         }
         td { (parts::time(task.since)) " (" (parts::duration(told.now.since(task.since))) ")" }
         td {
@@ -276,7 +288,8 @@ fn did(told: &Told, path: &str) -> Markup {
                 h2 #timeline { "Timeline" }
                 (told_of(told))
                 (timeline::timeline(&run.visits, *now, &history))
-                (timeline::table(&run.visits, *now, &history))
+                @let reset = told.resets.then_some(path).filter(|_| told.past.from == 0);
+                (timeline::table(&run.visits, *now, &history, reset))
             }
         }
     }
@@ -295,6 +308,13 @@ fn picture(told: &Told) -> Markup {
             }
         }
     }
+}
+
+/// The type of events that it listens for; empty where it does, and of which type is not known.
+fn awaited(told: &Told) -> Option<String> {
+    let open = told.view.open.iter().find(|it| it.state == "waiting for events")?;
+    let task = told.plan.as_ref().and_then(|it| it.tasks.get(usize::try_from(open.index.0).ok()?));
+    Some(task.and_then(|it| send::kind(&it.definition)).unwrap_or_default().to_owned())
 }
 
 /// What a task listens for, in the words of its definition.

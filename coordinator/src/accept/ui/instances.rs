@@ -8,7 +8,7 @@ use windlass_proto::limits::UI_ROWS;
 use windlass_proto::time::Timestamp;
 
 use super::layout::Page;
-use super::parts;
+use super::{bulk_order, parts};
 use crate::accept::access::Caller;
 use crate::accept::counts::ByStatus;
 use crate::accept::filter::filter;
@@ -111,6 +111,11 @@ pub(super) async fn page(
     let body = html! {
         h1 { "Instances" }
         (bar(&asked))
+        @if asked.wrong.is_none() {
+            @let text = bulk_order::text_of(&asked.pairs, &asked.filter);
+            @let is_filtered = asked.pairs.iter().any(|it| it.0 != "limit");
+            (bulk_order::forms((&api, &caller), text.as_deref(), is_filtered))
+        }
         div #live data-live data-poll[asked.wrong.is_none()] {
             @match &counts {
                 Some(counts) => (statuses(&asked, counts)),
@@ -199,7 +204,7 @@ fn list(asked: &Asked, caller: &Caller, found: &Found) -> Markup {
         return match (nothing, found.next.is_some()) {
             (true, _) => parts::empty(
                 "Nothing has been started yet. Deploy a definition and start it:",
-                "windlass start shop/order",
+                "windlass deploy order.yaml && windlass start shop/order",
             ),
             (false, true) => parts::empty("None among those that were looked at so far.", ""),
             (false, false) => parts::empty("No instance matches.", ""),

@@ -25,21 +25,23 @@ pub(super) struct Page {
 }
 
 /// Where one can go, and the permission without which there is nothing to see.
-const SECTIONS: [(&str, &str, Permission); 7] = [
+const SECTIONS: [(&str, &str, Permission); 9] = [
     ("instances", "Instances", Permission::InstanceRead),
+    ("approvals", "Approvals", Permission::ApprovalDecide),
     ("definitions", "Definitions", Permission::WorkflowRead),
     ("schedules", "Schedules", Permission::ScheduleRead),
     ("workers", "Workers", Permission::WorkerRead),
     ("events", "Events", Permission::InstanceRead),
     ("bulk", "Bulk jobs", Permission::InstanceOperate),
     ("audit", "Audit", Permission::AuditRead),
+    ("secrets", "Secrets", Permission::SecretRead),
 ];
 
 /// Those that somebody may see.
 fn seen(principal: &Principal) -> impl Iterator<Item = (&'static str, &'static str)> {
     let seen = SECTIONS.iter().filter(|(name, _, permission)| match *name {
         // These are of the whole server.
-        "workers" => principal.may_everywhere(*permission),
+        "workers" | "secrets" => principal.may_everywhere(*permission),
         _ => principal.may_somewhere(*permission),
     });
     seen.map(|(name, title, _)| (*name, *title))
@@ -76,7 +78,7 @@ impl Page {
             }
             @if principal.method != Method::None {
                 form.who method="post" action="/ui/sign-out" {
-                    bdi { (principal.subject) }
+                    a href="/ui/who" { bdi { (principal.subject) } }
                     @if api.access.is_some() { button.quiet type="submit" { "Sign out" } }
                 }
             }

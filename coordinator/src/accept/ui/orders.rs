@@ -12,9 +12,8 @@ use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 use windlass_proto::id::InstanceId;
-use windlass_proto::limits::REASON_CHARACTERS;
 
-use super::{form, parts};
+use super::{form, parts, repair, send};
 use crate::accept::access::Caller;
 use crate::accept::instance;
 use crate::accept::operator::By;
@@ -68,32 +67,53 @@ fn possible(status: Status) -> &'static [Order] {
     }
 }
 
+/// What else is known where forms are made.
+pub(super) struct Known<'a> {
+    /// The type of events that it listens for; empty where that is not known, none where it does
+    /// not listen.
+    pub(super) listens: Option<String>,
+    /// Where a reset shall begin.
+    pub(super) to: Option<&'a str>,
+}
+
 /// The forms for an instance; none for whoever may only read.
-pub(super) fn forms(api: &Api, caller: &Caller, view: &InstanceView) -> Markup {
+pub(super) fn forms(
+    (api, caller): (&Api, &Caller),
+    view: &InstanceView,
+    known: &Known<'_>,
+) -> Markup {
     let workflow = &view.head.workflow;
     let of = Resource::Workflow(&workflow.namespace, &workflow.name);
     let may = caller.principal().may(Permission::InstanceOperate, of);
-    let orders = possible(view.head.status);
-    let (Some(pages), true, false) = (&api.pages, may, orders.is_empty()) else {
-        return html! { div #orders data-live {} };
+    let all = html! {
+        @if may {
+            @for order in possible(view.head.status) { (simple((api, caller), view, order)) }
+            @if let Some(kind) = &known.listens { (send::to_instance((api, caller), view, kind)) }
+            (repair::forms((api, caller), view, known.to))
+        }
+        (repair::again((api, caller), view))
     };
-    let token = pages.form_token(caller.principal());
-    let path = parts::instance_path(&view.id.to_string());
+    if api.pages.is_none() || all.0.is_empty() {
+        return html! { div #orders data-live {} };
+    }
     html! {
         section #orders data-live data-status=(view.head.status.word()) aria-label="Actions" {
             h2 { "Actions" }
-            @for order in orders {
-                details.order #{ "order-" (order.name) } {
-                    summary.button.grave[order.grave] { (order.title) "…" }
-                    form method="post" action={ (path) "/" (order.name) } {
-                        p { (order.text) }
-                        input type="hidden" name=(form::TOKEN) value=(token);
-                        label for={ "reason-" (order.name) } { "Reason, kept in the audit trail" }
-                        input id={ "reason-" (order.name) } type="text" name="reason"
-                            maxlength=(REASON_CHARACTERS) autocomplete="off";
-                        button.grave[order.grave] type="submit" { (order.title) " this instance" }
-                    }
-                }
+            (all)
+        }
+    }
+}
+
+fn simple((api, caller): (&Api, &Caller), view: &InstanceView, order: &Order) -> Markup {
+    let path = parts::instance_path(&view.id.to_string());
+    html! {
+        details.order #{ "order-" (order.name) } {
+            summary.button.grave[order.grave] { (order.title) "…" }
+            form method="post" action={ (path) "/" (order.name) } {
+                p { (order.text) }
+                (form::token(api, caller))
+                (form::reason(order.name, false))
+                button.grave[order.grave] type="submit" { (order.title) " this instance" }
             }
         }
     }
@@ -182,10 +202,7 @@ pub(super) async fn start(
     let (input, version) = (form.one("input")?, form.one("version")?);
     let (labels, key) = (form.one("labels")?.unwrap_or_default(), form.one("key")?);
     form.finish()?;
-    let input = input.unwrap_or_else(|| "{}".to_owned());
-    let input = RawValue::from_string(input).map_err(|error| {
-        ApiProblem::new(Code::BadBody, format!("the input is no JSON: {error}"))
-    })?;
+    let input = form::json("the input", input, "{}")?;
     let workflow = Workflow {
         namespace: &namespace,
         name: &name,
@@ -204,11 +221,10 @@ pub(super) async fn start(
 }
 
 /// Labels of one line, `name=value` with blanks between them.
-fn labelled(text: &str) -> Result<BTreeMap<&str, &str>, ApiProblem> {
+pub(super) fn labelled(text: &str) -> Result<BTreeMap<&str, &str>, ApiProblem> {
     let pairs = text.split_whitespace().map(|it| {
-        it.split_once('=').ok_or_else(|| {
-            ApiProblem::new(Code::BadBody, format!("the label `{it}` is not name=value"))
-        })
+        it.split_once('=')
+            .ok_or_else(|| ApiProblem::new(Code::BadBody, format!("`{it}` is not name=value")))
     });
     pairs.collect()
 }

@@ -7,11 +7,11 @@ use serde_json::Value as Json;
 
 use super::json::{document, items, text};
 use super::layout::Page;
-use super::parts;
+use super::{parts, schedule};
 use crate::accept::access::Caller;
 use crate::accept::problem::ApiProblem;
 use crate::accept::query::Query;
-use crate::accept::schedule;
+use crate::accept::schedule as schedules;
 use crate::accept::state::Api;
 
 /// The page.
@@ -20,7 +20,7 @@ pub(super) async fn page(
     caller: Caller,
     query: Query,
 ) -> Result<Response, ApiProblem> {
-    let found = document(schedule::list(State(api.clone()), caller.clone(), query).await?)?;
+    let found = document(schedules::list(State(api.clone()), caller.clone(), query).await?)?;
     let rows: Vec<Markup> = items(&found).iter().map(row).collect();
     let next = parts::address("/ui/schedules", &[("cursor", text(&found, "next"))]);
     let body = html! {
@@ -52,7 +52,7 @@ fn row(it: &Json) -> Markup {
     let running = it["running"].as_array().map_or(0, Vec::len);
     html! {
         td {
-            a href=(parts::workflow_path(namespace, name)) { bdi { (namespace) "/" (name) } }
+            a href=(schedule::path(namespace, name)) { bdi { (namespace) "/" (name) } }
             span.version { (text(it, "version")) }
         }
         td { (when(it)) }
@@ -73,7 +73,8 @@ fn row(it: &Json) -> Markup {
     }
 }
 
-fn when(it: &Json) -> Markup {
+/// When it is due.
+pub(super) fn when(it: &Json) -> Markup {
     let every = |name: &str| it[name].as_u64().map(parts::duration);
     html! {
         @if let Some(every) = every("everyMs") { div { "every " (every) } }
@@ -98,6 +99,6 @@ fn last(it: &Json) -> Markup {
         } @else {
             (text(it, "outcome"))
         }
-        @if it["why"].is_string() { " (" (text(it, "why")) ")" }
+        @if it["why"].is_string() { " (" (schedule::why(text(it, "why"))) ")" }
     }
 }

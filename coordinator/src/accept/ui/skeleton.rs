@@ -13,6 +13,11 @@ pub(super) fn skeleton(definition: &Value) -> String {
     serde_json::to_string_pretty(&input).unwrap_or_default()
 }
 
+/// A value with the members that a schema names.
+pub(super) fn of_schema(schema: &Value) -> String {
+    serde_json::to_string_pretty(&of(schema, UI_FORM_LEVELS)).unwrap_or_default()
+}
+
 fn of(schema: &Value, levels: u8) -> Json {
     let given = ["default", "const"].into_iter().find_map(|it| schema.get(it));
     let listed = ["examples", "enum"].into_iter();

@@ -1,9 +1,11 @@
 //! The timeline of an instance: a bar for each visit of a task, waits hatched.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use maud::{Markup, html};
 use windlass_proto::limits::UI_VISITS;
+use windlass_proto::plan::TaskIx;
 use windlass_proto::time::Timestamp;
 
 use super::parts;
@@ -157,11 +159,24 @@ fn short(visit: &Visit) -> String {
     text + &number
 }
 
-/// The same as a table, for whoever does not see pictures.
-pub(super) fn table(visits: &[Visit], now: Timestamp, history: &str) -> Markup {
-    let rows: Vec<Markup> = ordered(visits).iter().map(|it| line(it, now, history)).collect();
-    let headings =
-        ["Task", "Visit", "State", "Began", "Took", "Waited", "Tried again", "Last error"];
+/// The same as a table, for whoever does not see pictures; with `reset`, the page of an instance
+/// that can be reset, each visit leads to a form for that.
+pub(super) fn table(
+    visits: &[Visit],
+    now: Timestamp,
+    history: &str,
+    reset: Option<&str>,
+) -> Markup {
+    let shared = shared(visits);
+    let row = |it: &&Visit| {
+        // The pointer alone does not say which of several tasks is meant.
+        let reset = reset.filter(|_| !shared.contains(&it.task));
+        line(it, now, (history, reset))
+    };
+    let rows: Vec<Markup> = ordered(visits).iter().map(row).collect();
+    let mut headings =
+        vec!["Task", "Visit", "State", "Began", "Took", "Waited", "Tried again", "Last error"];
+    headings.extend(reset.map(|_| "Go on from here"));
     html! {
         details #visits {
             summary { "All visits as a table" }
@@ -170,7 +185,14 @@ pub(super) fn table(visits: &[Visit], now: Timestamp, history: &str) -> Markup {
     }
 }
 
-fn line(visit: &Visit, now: Timestamp, history: &str) -> Markup {
+/// Pointers that several tasks have: a function's own one has that of the task which calls it.
+fn shared(visits: &[Visit]) -> BTreeSet<Arc<str>> {
+    let mut first: BTreeMap<&Arc<str>, Option<TaskIx>> = BTreeMap::new();
+    let several = visits.iter().filter(|it| *first.entry(&it.task).or_insert(it.index) != it.index);
+    several.map(|it| it.task.clone()).collect()
+}
+
+fn line(visit: &Visit, now: Timestamp, (history, reset): (&str, Option<&str>)) -> Markup {
     let until = visit.until.unwrap_or(now);
     let waits = visit.parts.iter().filter(|it| it.doing == Doing::Wait);
     let waited = waits.map(|it| it.until.unwrap_or(until).since(it.from)).sum::<u64>();
@@ -188,6 +210,12 @@ fn line(visit: &Visit, now: Timestamp, history: &str) -> Markup {
         td.number { @if waited > 0 { (parts::duration(waited)) } }
         td.number { @if visit.retries + visit.losses > 0 { (visit.retries + visit.losses) } }
         td { @if let Some(error) = &visit.error { bdi { (parts::cut(error)) } } }
+        @if let Some(path) = reset {
+            @let to = format!("{}[{}]", visit.task, visit.number);
+            td { a href={ (parts::address(path, &[("to", &to)])) "#order-reset" } {
+                "Reset to here"
+            } }
+        }
     }
 }
 
@@ -209,7 +237,11 @@ mod tests {
         assert!(picture.contains("&lt;b&gt;") && !picture.contains("<b>"), "{picture}");
         assert!(picture.contains("url(#hatch)") && picture.contains("bar waiting"), "{picture}");
         assert!(!picture.contains("NaN") && !picture.contains("style="), "{picture}");
-        assert!(table(&run.visits, Timestamp(9_000), "/h").into_string().contains("?from=1#e1"));
+        assert!(
+            table(&run.visits, Timestamp(9_000), "/h", None).into_string().contains("?from=1#e1")
+        );
+        let led = table(&run.visits, Timestamp(9_000), "/h", Some("/i")).into_string();
+        assert!(led.contains("/i?to=%2Fdo%2F0%2F%3Cb%3E%5B1%5D#order-reset"), "{led}");
         assert_eq!(timeline(&[], Timestamp(0), "/h").into_string(), "");
     }
 

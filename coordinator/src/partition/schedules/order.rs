@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use windlass_proto::id::InstanceId;
+use windlass_proto::plan::Schedule;
 use windlass_proto::time::Timestamp;
 
 use super::{Batch, Partition, ScheduleId};
 use crate::journal::JournalError;
 use crate::partition::release::Release;
-use crate::schedule::{Due, Trigger};
+use crate::schedule::{Due, State, Trigger};
 
 /// Something to do to the schedule of a workflow.
 pub struct ScheduleOrder {
@@ -35,6 +36,8 @@ pub enum ScheduleAction {
     Trigger,
     /// Start what was due from one time to another.
     Backfill(Timestamp, Timestamp),
+    /// Only count what that would take up.
+    Preview(Timestamp, Timestamp),
 }
 
 /// What came of it.
@@ -102,21 +105,16 @@ impl Partition {
                 answer = ScheduleAnswer::Started(due.instance(id, partitions));
                 state.trigger(schedule, due)
             }
+            ScheduleAction::Preview(from, to) => {
+                let taken =
+                    self.take_up(id, &mut state.clone(), schedule, (from, to.min(batch.now)))?;
+                self.schedules.put_back(id, state, None);
+                return Ok(ScheduleAnswer::Done(taken));
+            }
             ScheduleAction::Backfill(from, to) => {
                 // What comes later is not to be made up for: it would start again when it is due.
-                let mut failed = None;
-                let mut started = |at| {
-                    self.has_started(id, at).unwrap_or_else(|error| {
-                        failed = Some(error);
-                        true
-                    })
-                };
                 let stretch = (from, to.min(batch.now));
-                let taken = state.backfill(schedule, stretch, &mut started);
-                if let Some(error) = failed {
-                    return Err(error);
-                }
-                answer = ScheduleAnswer::Done(taken);
+                answer = ScheduleAnswer::Done(self.take_up(id, &mut state, schedule, stretch)?);
                 Default::default()
             }
             ScheduleAction::Sync => Default::default(),
@@ -124,6 +122,25 @@ impl Partition {
         self.follow(batch, id, (&mut state, &plan), turn)?;
         self.schedules.put(id, state, None);
         Ok(answer)
+    }
+
+    /// Takes up what was due in a stretch and was not started; gives how much that is.
+    fn take_up(
+        &self,
+        id: ScheduleId,
+        state: &mut State,
+        schedule: &Schedule,
+        stretch: (Timestamp, Timestamp),
+    ) -> Result<usize, JournalError> {
+        let mut failed = None;
+        let mut started = |at| {
+            self.has_started(id, at).unwrap_or_else(|error| {
+                failed = Some(error);
+                true
+            })
+        };
+        let taken = state.backfill(schedule, stretch, &mut started);
+        failed.map_or(Ok(taken), Err)
     }
 
     /// True when there is an instance that was started for this due time.

@@ -261,7 +261,12 @@ fn a_backfill_repeated_starts_nothing_again() {
     let mut world = World::new("{ every: PT1M }", "{}", QUICK);
     let stretch = || (Timestamp(SINCE - 600_000), Timestamp(SINCE - 60_000));
     let backfill = || ScheduleAction::Backfill(stretch().0, stretch().1);
+    let preview = || ScheduleAction::Preview(stretch().0, stretch().1);
+    assert_eq!(world.order(preview()), ScheduleAnswer::Done(10));
+    world.until(SINCE);
+    assert_eq!(world.instances().len(), 0, "a preview starts nothing");
     assert_eq!(world.order(backfill()), ScheduleAnswer::Done(10));
+    assert_eq!(world.order(preview()), ScheduleAnswer::Done(0));
     world.until(SINCE);
     assert_eq!(world.order(backfill()), ScheduleAnswer::Done(0));
     world.until(SINCE);

@@ -1,9 +1,11 @@
 // Looks at pages in headless Chromium, as somebody would: `node pages.mjs SERVER CHROMIUM LIBRARIES
-// INSTANCE PICTURES`. What the browser has to complain of goes to standard error and ends it with 1;
-// pictures are made where a folder is named.
+// INSTANCE APPROVAL AXE PICTURES`. What the browser has to complain of goes to standard error and ends
+// it with 1, and so does what axe finds serious; pictures are made where a folder is named.
+import { readFileSync } from 'node:fs'
 import { chromium } from 'playwright-core'
 
-const [server, executablePath, libraries, instance, pictures] = process.argv.slice(2)
+const [server, executablePath, libraries, instance, approval, axe, pictures] = process.argv.slice(2)
+const axeSource = readFileSync(axe, 'utf8')
 const patience = 60_000
 const browser = await chromium.launch({
   executablePath, timeout: patience,
@@ -25,7 +27,22 @@ const look = async (options) => {
 }
 const PATHS = ['instances', `instances/${instance}`, `instances/${instance}/history`, 'definitions',
   'definitions/odd/texts', 'definitions/odd/waits', 'schedules', 'workers', 'events', 'events/odd',
-  'bulk', 'audit']
+  'bulk', 'audit', 'approvals', approval, 'schedules/odd/tick', 'secrets', 'who',
+  'instances?filter=name%3Dwaits', 'definitions/odd/waits/diff?from=1.0.0&to=1.0.0']
+// What axe finds by WCAG 2.2 A and AA that is serious or worse, forms unfolded.
+const check = async (page, path) => {
+  await page.evaluate(() => {
+    document.querySelectorAll('details').forEach((it) => { it.open = true })
+  })
+  await page.evaluate(axeSource)
+  const found = await page.evaluate(() => window.axe.run(document, {
+    runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'],
+    resultTypes: ['violations'],
+  }))
+  for (const it of found.violations.filter((it) => ['serious', 'critical'].includes(it.impact))) {
+    wrong.push(`${path}: ${it.id}: ${it.help}: ${it.nodes.slice(0, 3).map((of) => of.html).join(' | ')}`)
+  }
+}
 const KINDS = {
   light: { colorScheme: 'light', viewport: { width: 1280, height: 900 } },
   dark: { colorScheme: 'dark', viewport: { width: 1280, height: 900 } },
@@ -42,9 +59,10 @@ for (const [kind, options] of Object.entries(KINDS)) {
       expect(wide <= 0, `${path} is ${wide} pixels wider than a phone`)
     }
     if (pictures) {
-      const name = `${kind}-${path.replaceAll('/', '-').replace(instance, 'one')}.png`
-      await page.screenshot({ path: `${pictures}/${name}`, fullPage: true })
+      const name = path.replaceAll(/[^a-z0-9]/g, '-').replace(instance, 'one')
+      await page.screenshot({ path: `${pictures}/${kind}-${name}.png`, fullPage: true })
     }
+    if (kind !== 'plain') await check(page, `${kind} ${path}`)
   }
   await page.context().close()
 }
@@ -62,10 +80,20 @@ await page.locator('#order-cancel summary').click()
 await page.locator('#order-cancel button[type=submit]').click()
 await following.locator('h1 .cancelled').waitFor()
 await following.locator('#orders').waitFor({ state: 'attached' })
-expect(await following.locator('#orders form').count() === 0, 'forms are left that do nothing')
+expect(await following.locator('#order-cancel').count() === 0, 'a form is left that does nothing')
 await following.getByRole('button', { name: /^Times/ }).click()
 await following.getByRole('button', { name: 'Dark' }).click()
 expect(await following.evaluate(() => document.documentElement.dataset.theme) === 'dark', 'theme')
+// Keys.
+await following.keyboard.press('?')
+await following.locator('dialog#keys[open]').waitFor()
+await check(following, 'keys')
+await following.keyboard.press('Escape')
+await following.keyboard.press('g')
+await following.keyboard.press('i')
+await following.waitForURL(`${server}/ui/instances`)
+await following.keyboard.press('/')
+expect(await following.evaluate(() => document.activeElement.id) === 'filter', 'the filter')
 await browser.close()
 console.error(wrong.join('\n'))
 process.exitCode = wrong.length === 0 ? 0 : 1

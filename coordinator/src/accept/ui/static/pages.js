@@ -239,14 +239,62 @@ async function watch() {
   }
 }
 
-// A slash goes to the filter, as people expect it.
+// Keys, as people expect them: a slash goes to the filter, `g` and a letter to a page, `?` lists all.
+
+const GO = { i: "instances", p: "approvals", d: "definitions", s: "schedules", w: "workers",
+  e: "events", b: "bulk", a: "audit", x: "secrets" };
+const pageOf = (letter) => GO[letter] && document.querySelector(`.top nav a[href="/ui/${GO[letter]}"]`);
+
+function keys() {
+  const known = document.getElementById("keys");
+  if (known) return known;
+  const list = document.createElement("dialog");
+  list.id = "keys";
+  list.setAttribute("aria-label", "Keys");
+  const all = document.createElement("dl");
+  const line = (key, does) => {
+    const term = document.createElement("dt");
+    const name = document.createElement("kbd");
+    name.textContent = key;
+    term.append(name);
+    const said = document.createElement("dd");
+    said.textContent = does;
+    all.append(term, said);
+  };
+  line("/", "Go to the filter");
+  for (const letter of Object.keys(GO)) {
+    const page = pageOf(letter);
+    if (page) line(`g ${letter}`, page.textContent);
+  }
+  line("?", "These keys");
+  line("Esc", "Close this");
+  const close = document.createElement("button");
+  close.type = "button";
+  close.textContent = "Close";
+  close.addEventListener("click", () => list.close());
+  list.append(all, close);
+  document.body.append(list);
+  return list;
+}
+
+let goes = 0;
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.matches("input, textarea")) return;
-  const filter = document.getElementById("filter");
-  if (filter) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.matches("input, textarea, select") || document.querySelector("dialog[open]")) return;
+  const going = Date.now() - goes < 1_500;
+  goes = 0;
+  if (event.key === "/") {
+    const filter = document.getElementById("filter");
+    if (!filter) return;
     event.preventDefault();
     filter.focus();
+  } else if (event.key === "?") {
+    event.preventDefault();
+    keys().showModal();
+  } else if (going && Object.hasOwn(GO, event.key)) {
+    pageOf(event.key)?.click();
+  } else if (event.key === "g") {
+    goes = Date.now();
   }
 });
 

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use windlass_coordinator::accept::{
     self, ApiProblem, ConnectionLimits, Exposure, Listeners, Tls, TlsFiles,
 };
 use windlass_coordinator::access::{self, Access, AccessError};
 use windlass_coordinator::admission::StartQuotas;
 use windlass_coordinator::catalog::Acceptance;
-use windlass_coordinator::cluster::StandbyView;
+use windlass_coordinator::cluster::{Forwarder, Passed};
 use windlass_coordinator::coordinator::{Coordinator, CoordinatorError, Operator};
 use windlass_coordinator::policy::DEFAULT;
 use windlass_proto::limits;
@@ -240,7 +240,7 @@ impl ServeOptions {
         };
         let (admin, admin_address) = admin.unzip();
         let pages = self.ui.unwrap_or(pages);
-        let listeners = Listeners { api, exposure, tls, access: None, pages, admin };
+        let listeners = Listeners { api, exposure, tls, access: None, pages, admin, passed: None };
         let (limits, rules) = (self.connections.limits(), self.rules().map(Path::to_owned));
         let certified = self.tls.tls_client_ca.is_some() && rules.is_none();
         Ok(Bound { listeners, address, admin: admin_address, limits, rules, certified })
@@ -261,10 +261,10 @@ impl Bound {
         format!("{scheme}://{}", self.address)
     }
 
-    /// Answers on the same ports while another coordinator leads, until `stopped`.
+    /// Passes on what comes to the same ports while another coordinator leads, until `stopped`.
     pub(crate) fn answer_as_standby(
         &self,
-        view: watch::Receiver<StandbyView>,
+        forwarder: Forwarder,
         stopped: oneshot::Receiver<()>,
     ) -> Result<impl Future<Output = ()> + Send + 'static + use<>, CliError> {
         let address = self.address;
@@ -272,19 +272,20 @@ impl Bound {
         let limits = self.limits;
         Ok(async move {
             let stop = async move { drop(stopped.await) };
-            if let Err(error) = accept::serve_standby(shared, view, limits, stop).await {
+            if let Err(error) = accept::serve_standby(shared, forwarder, limits, stop).await {
                 tracing::warn!(%error, "nobody answers while this coordinator waits");
             }
         })
     }
 
     /// Deploys the definitions, which were checked before, and serves until a signal comes or the
-    /// journal fails. Metrics are pushed meanwhile, where telemetry is on.
+    /// journal fails; what other coordinators pass on is `passed`. Metrics are pushed meanwhile, where telemetry is on.
     pub(crate) async fn serve(
         self,
         coordinator: &Coordinator,
         definitions: Vec<Checked>,
         data_dir: Option<&Path>,
+        passed: Option<mpsc::Receiver<Passed>>,
     ) -> Result<(), CliError> {
         let access = self.rules.clone().map(|rules| {
             // The data directory is locked by now.
@@ -321,7 +322,7 @@ impl Bound {
             }
             None => {}
         }
-        let listeners = Listeners { access, ..listeners };
+        let listeners = Listeners { access, passed, ..listeners };
         let stop = signal::stop();
         if let Some(admin) = admin {
             output::message(&format!("health and metrics on http://{admin}"));

@@ -407,6 +407,7 @@ pub(crate) fn outcome(intent: &AuditEvent, outcome: AuditOutcome, why: Option<&s
     event.request.clone_from(&intent.request);
     event.actor.clone_from(&intent.actor);
     event.address.clone_from(&intent.address);
+    event.via.clone_from(&intent.via);
     event.namespace.clone_from(&intent.namespace);
     event.traceparent.clone_from(&intent.traceparent);
     let what = intent.detail.as_deref().unwrap_or_default();

@@ -11,6 +11,7 @@
 //! - [`entry`]: what is in the log, sealed; [`stream`]: the log in `JetStream`.
 //! - [`lease`]: who tries to lead, and who is there. [`appender`]: the leader's end of the log.
 //! - [`follow`]: a standby's; [`takeover`]: from one to the other.
+//! - [`forward`]: requests that a standby passes on to the leader; [`pipe`]: how they travel.
 //!
 //! **Invariant:** a commit is told of once the leader's disk and the log have it; whoever is not
 //! the leader any more is refused by the log, whatever the clocks say.
@@ -21,7 +22,9 @@ mod appender;
 mod entry;
 mod files;
 mod follow;
+mod forward;
 mod lease;
+mod pipe;
 mod stream;
 mod takeover;
 
@@ -30,7 +33,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{Context, ContextBuilder};
-use tokio::sync::watch;
+use futures_util::StreamExt as _;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
@@ -43,6 +47,7 @@ use zeroize::Zeroizing;
 use appender::{Appender, Ended};
 use entry::{GROUP, Sealer};
 use follow::{FollowError, Follower};
+use forward::Line;
 use lease::Leases;
 use stream::{Away, LogStream, Made};
 use takeover::Takeover;
@@ -50,6 +55,7 @@ use takeover::Takeover;
 use crate::journal::JournalError;
 use crate::journal::sled::{Options, SledJournal};
 
+pub use forward::{Forwarded, Forwarder, Passed};
 pub use lease::{Member, MemberRole};
 
 /// What a cluster's key is derived for.
@@ -121,8 +127,40 @@ impl ClusterOptions {
 /// What a standby knows.
 #[derive(Clone, Debug, Default)]
 pub struct StandbyView {
-    /// Where the leader answers, if there is one.
-    pub leader: Option<String>,
+    /// Who leads and answers, if somebody does.
+    pub leader: Option<Leader>,
+    /// When there last was one, where there is none.
+    pub lost: Option<Instant>,
+}
+
+/// Who leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leader {
+    /// The name of its process.
+    pub(super) id: String,
+    /// Where it answers.
+    pub url: String,
+}
+
+impl StandbyView {
+    /// True while requests can be passed on, or soon can be again.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let patience = Duration::from_millis(limits::CLUSTER_READY_MS);
+        self.leader.is_some() || self.lost.is_some_and(|it| it.elapsed() < patience)
+    }
+
+    /// What the lease says; true where that is news.
+    fn see(&mut self, leader: Option<Leader>) -> bool {
+        if self.leader == leader {
+            return false;
+        }
+        if self.leader.is_some() {
+            self.lost = Some(Instant::now());
+        }
+        self.leader = leader;
+        true
+    }
 }
 
 /// A coordinator that waits for its turn.
@@ -132,7 +170,8 @@ pub struct Standby {
     directory: PathBuf,
     journal: Options,
     id: String,
-    view: watch::Sender<StandbyView>,
+    view: Arc<watch::Sender<StandbyView>>,
+    line: Arc<Line>,
     /// When the bus was last found not to answer.
     unheard: Mutex<Option<Instant>>,
 }
@@ -141,6 +180,7 @@ pub struct Standby {
 pub struct Leadership {
     appender: Arc<Appender>,
     keeper: Arc<Keeper>,
+    line: Arc<Line>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -149,6 +189,8 @@ struct Keeper {
     leases: Arc<Leases>,
     held: watch::Sender<u64>,
     appender: watch::Sender<Option<Arc<Appender>>>,
+    /// Whether what others pass on is taken.
+    answers: watch::Sender<bool>,
     member: Member,
 }
 
@@ -157,14 +199,17 @@ impl Standby {
     #[must_use]
     pub fn new(options: ClusterOptions, bus: Bus, directory: PathBuf, journal: Options) -> Self {
         let id = Uuid::new_v4().simple().to_string();
-        let (view, unheard) = (watch::Sender::default(), Mutex::default());
-        Self { options, bus, directory, journal, id, view, unheard }
+        let (view, unheard) = (Arc::default(), Mutex::default());
+        let (prefix, cluster) = (options.prefix.clone(), options.name.clone());
+        let line = Line::new(bus.clone(), prefix, cluster, options.sealer(), id.clone());
+        let line = Arc::new(line);
+        Self { options, bus, directory, journal, id, view, line, unheard }
     }
 
-    /// What it knows of the leader.
+    /// Passes on what it is asked itself.
     #[must_use]
-    pub fn view(&self) -> watch::Receiver<StandbyView> {
-        self.view.subscribe()
+    pub fn forwarder(&self) -> Forwarder {
+        Forwarder::new(self.line.clone(), self.view.clone(), self.options.url.as_str().into())
     }
 
     /// Follows until this coordinator leads.
@@ -177,6 +222,9 @@ impl Standby {
         let leases =
             self.patiently(async || self.options.leases(&self.bus, sealer.clone()).await).await;
         let leases = Arc::new(leases);
+        let line = self.line.clone();
+        tokio::spawn(async move { line.run().await });
+        tokio::spawn(watch_lease(leases.clone(), self.view.clone()));
         let mut follower = self.follower(&log, &sealer).await?;
         let mut beats = tokio::time::interval(leases.beat());
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -250,6 +298,7 @@ impl Standby {
             role,
             epoch: at.epoch,
             sequence: at.sequence,
+            answers: false,
             waits: follower.unfit().map(str::to_owned),
         }
     }
@@ -265,15 +314,6 @@ impl Standby {
         let member = self.member(MemberRole::Standby, follower);
         leases.announce(&member).await;
         let looked = leases.look().await;
-        let leader = match &looked {
-            Ok(Some(held)) => held.by.as_ref().map(|it| it.url.clone()),
-            _ => None,
-        };
-        self.view.send_if_modified(|it| {
-            let changed = it.leader != leader;
-            it.leader = leader;
-            changed
-        });
         // When all come back to a bus that was away, who leads is to renew its lease first.
         let is_early = {
             let mut unheard = self.unheard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -306,6 +346,7 @@ impl Standby {
             leases: leases.clone(),
             held: watch::Sender::new(held),
             appender: watch::Sender::new(None),
+            answers: watch::Sender::new(false),
             member: self.member(MemberRole::Leader, &follower),
         });
         let keeping = tokio::spawn({
@@ -326,7 +367,8 @@ impl Standby {
                 keeper.appender.send_replace(Some(appender.clone()));
                 let telling = tokio::spawn(tell_files(appender.clone(), self.directory.clone()));
                 let tasks = vec![keeping, telling];
-                Ok((journal, Leadership { appender, keeper, tasks }))
+                let line = self.line.clone();
+                Ok((journal, Leadership { appender, keeper, line, tasks }))
             }
             Err(error) => {
                 keeping.abort();
@@ -343,13 +385,19 @@ impl Keeper {
     async fn run(&self) {
         let mut beats = tokio::time::interval(self.leases.beat());
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut answers = self.answers.subscribe();
         loop {
-            beats.tick().await;
+            tokio::select! {
+                _ = beats.tick() => {}
+                // The others are to know at once.
+                _ = answers.changed() => {}
+            }
             let appender = self.appender.borrow().clone();
             let at = appender.as_ref().map(|it| it.last_if_idle()).unwrap_or_default();
             let sequence = at.sequence.max(self.member.sequence);
             let epoch = at.epoch.max(self.member.epoch);
-            let member = Member { epoch, sequence, ..self.member.clone() };
+            let answers = *self.answers.borrow();
+            let member = Member { epoch, sequence, answers, ..self.member.clone() };
             let held = *self.held.borrow();
             let held = match self.leases.hold(held, &member).await {
                 Ok(None) => self.lost(&member).await,
@@ -389,6 +437,45 @@ impl Keeper {
     }
 }
 
+/// Knows who leads, as the lease says. Does not end by itself.
+async fn watch_lease(leases: Arc<Leases>, view: Arc<watch::Sender<StandbyView>>) {
+    let mut beats = tokio::time::interval(leases.beat());
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut heard = None;
+    loop {
+        if heard.is_none() {
+            heard = leases.heard().await.ok();
+        }
+        let came = async {
+            match &mut heard {
+                Some(heard) => heard.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        let came = tokio::select! {
+            came = came => Some(came),
+            _ = beats.tick() => None,
+        };
+        if let Some(None) = came {
+            heard = None;
+        }
+        let said = came.flatten().and_then(|it| leases.read_lease(&it.payload));
+        // What was heard may be of one who is refused the lease, or not be in the stream yet.
+        for _ in 0..limits::CLUSTER_LOOKS {
+            let by = leases.look().await.ok().flatten().and_then(|it| it.by);
+            let is_so = said.as_ref().is_none_or(|said| {
+                by.as_ref().is_some_and(|it| (&it.id, it.answers) == (&said.id, said.answers))
+            });
+            let leader = by.filter(|it| it.answers).map(|it| Leader { id: it.id, url: it.url });
+            view.send_if_modified(|it| it.see(leader));
+            if is_so {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(limits::CLUSTER_LOOK_MS)).await;
+        }
+    }
+}
+
 async fn tell_files(appender: Arc<Appender>, directory: PathBuf) {
     let mut told = files::Told::default();
     let mut looks = tokio::time::interval(Duration::from_millis(limits::CLUSTER_FILES_MS));
@@ -419,6 +506,14 @@ impl Leadership {
             // The sender lives in `self`.
             std::future::pending::<()>().await;
         }
+    }
+
+    /// Requests that the other coordinators pass on, until they are not taken any more.
+    #[must_use]
+    pub fn passed(&self) -> mpsc::Receiver<Passed> {
+        let (sender, passed) = mpsc::channel(limits::CLUSTER_PASSED);
+        tokio::spawn(forward::listen(self.line.clone(), sender, self.keeper.answers.clone()));
+        passed
     }
 
     /// Why it has ended, where that was not this process's own doing.

@@ -436,12 +436,13 @@ codes! {
          --passphrase-file names the file that has it, WINDLASS_BACKUP_PASSPHRASE_FILE does too. \
          Without the passphrase nobody can read the backup: keep it elsewhere than the backups.";
     /// It follows, and does not lead.
-    Standby = "WL0620", 503, "Standby coordinator",
-        "This coordinator follows another one of its cluster and answers probes only. `detail` and the \
-         header `Windlass-Leader` have the address of the leader, as it was given by --advertise; \
-         where there is none at the moment, one takes over within seconds: send the request again \
-         after the seconds in `Retry-After`, with the same `Idempotency-Key` where it starts an \
-         instance. `windlass cluster status` shows all of them.";
+    Standby = "WL0620", 503, "No leader",
+        "This coordinator follows another one of its cluster and passes on what it is asked, and for \
+         some seconds nobody has led who could answer. Nothing was done. Send the request again after \
+         the seconds in `Retry-After`. Where this lasts, `windlass cluster status` shows who is there \
+         and what keeps them from taking over. What tells of one process alone, such as `/metrics`, is \
+         not passed on: ask the leader, whose address, as it was given by --advertise, is in `detail` \
+         and the header `Windlass-Leader`.";
     /// Another coordinator leads.
     Fenced = "WL0621", 503, "Leadership lost",
         "Another coordinator of the cluster has taken over, so this one has ended. What it had \
@@ -457,6 +458,11 @@ codes! {
          work, tokens and policies are refused before anything is stored. It goes on by itself. Send the request again \
          after the seconds in `Retry-After`, with the same `Idempotency-Key` where it starts an \
          instance.";
+    /// It was passed on, and no answer came.
+    LeaderLost = "WL0625", 502, "Leader lost",
+        "A standby has passed the request on to the leader of the cluster, which was lost before it \
+         answered. What was asked may have been done or not: look, or repeat starts under the same \
+         `Idempotency-Key`, of which each makes one instance however often it is sent.";
     /// The log cannot be read.
     LogDamaged = "WL0623", 503, "Cluster log unreadable",
         "The log of the cluster lacks a message in the middle, or has one that cannot be opened. \

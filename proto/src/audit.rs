@@ -50,6 +50,10 @@ pub struct AuditEvent {
     /// Where the request came from: an IP address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Arc<str>>,
+    /// The coordinator of a cluster that was asked and passed it on: where it answers. Absent where
+    /// the one that leads was asked itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<Arc<str>>,
     /// The namespace that it is about, where it is about one and `task` does not say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<Arc<str>>,
@@ -85,6 +89,7 @@ impl AuditEvent {
             request: None,
             actor: None,
             address: None,
+            via: None,
             namespace: None,
             traceparent: None,
             detail: None,

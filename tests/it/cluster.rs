@@ -231,18 +231,9 @@ async fn a_standby_takes_over_with_all_that_was_acknowledged() {
     let worker = all.worker().await;
     let workflow = leader.deploy(ENDS).await;
     let standby = all.follows(1).await;
-    standby.get("/healthz").await.ok();
-    let elsewhere = standby.get("/v1/instances").await;
-    assert_eq!(elsewhere.headers["retry-after"], "1");
-    assert_eq!(elsewhere.problem(503)["code"], "WL0620");
-    standby.get("/readyz").await.problem(503);
-    until(SOON, "the address of the leader", async || {
-        let answer = standby.get("/v1/instances").await;
-        let told = answer.headers.get("windlass-leader")?.to_str().unwrap().to_owned();
-        (told == leader.base()).then_some(())
-    })
-    .await;
+    answers_as_the_leader(&standby, &leader, &workflow).await;
 
+    // Clients ask the standby alone, wherever the leader is.
     let load = Load::begin(&leader, &workflow);
     let mut gaps = Vec::new();
     for round in 0..failovers() {
@@ -270,6 +261,36 @@ async fn a_standby_takes_over_with_all_that_was_acknowledged() {
     }
     assert!(!worker.stderr().contains("panicked at"));
     all.assert_sound();
+}
+
+/// What a standby is asked, the leader answers: lists, large bodies and answers, streams, errors.
+async fn answers_as_the_leader(standby: &Api, leader: &Api, workflow: &Value) {
+    standby.get("/healthz").await.ok();
+    standby.get("/readyz").await.ok();
+    let listed = standby.get("/v1/workflows").await;
+    assert_eq!(listed.headers["windlass-leader"].to_str().unwrap(), leader.base());
+    assert_eq!(listed.ok(), leader.get("/v1/workflows").await.ok());
+    assert_eq!(standby.get("/v1/instances/none").await.problem(400)["status"], 400);
+    let scraped = standby.get("/metrics").await;
+    assert_eq!(scraped.headers["retry-after"], "1");
+    assert_eq!(scraped.problem(503)["code"], "WL0620", "they are of a process, not of the cluster");
+
+    // More than a window of a pipe, in both directions.
+    let text = "x".repeat(1 << 20);
+    let id = standby.start(workflow, &json!({ "number": 1, "text": text })).await;
+    let watched = standby.request(Method::GET, &format!("/v1/instances/{id}/watch"));
+    let stream = watched.send().await.unwrap().text().await.unwrap();
+    assert!(stream.contains("completed"), "a stream ends with what it watches: {stream}");
+    let view = standby.show(&id).await;
+    assert_eq!(view, leader.show(&id).await);
+    let started = standby.history(&id).await.iter().map(Value::to_string).collect::<String>();
+    assert!(started.len() > text.len(), "the input is there: {} bytes", started.len());
+
+    // Who asked, and whom, is in the trail.
+    let cancelled = standby.post(&format!("/v1/instances/{id}/cancel"), &json!({})).await;
+    assert!(cancelled.status.as_u16() < 500, "{cancelled:?}");
+    let trail = standby.get("/v1/audit?limit=100").await.ok().to_string();
+    assert!(trail.contains(&format!("\"via\":\"{}\"", standby.base())), "{trail}");
 }
 
 impl Coordinators {

@@ -268,7 +268,8 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
     };
     let coordinator =
         opened.map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))??;
-    let serving = bound.serve(&coordinator, definitions, Some(&*tokens));
+    let passed = led.as_ref().map(Led::passed);
+    let serving = bound.serve(&coordinator, definitions, Some(&*tokens), passed);
     let served = match &mut led {
         Some(led) => led.while_leading(serving).await,
         None => serving.await,

@@ -16,6 +16,7 @@ use windlass_proto::id::InstanceId;
 use super::problem::{self, ApiProblem};
 use super::rule::{Rule, is_page, rule};
 use super::serve::sockets::Socket;
+use super::standby::Via;
 use super::state::Api;
 use super::{gate, operator, payload, session};
 use crate::access::{
@@ -161,9 +162,11 @@ async fn admit(api: &Api, parts: &mut Parts, body: Body) -> Result<Body, Box<Ref
     }
     let address = parts.extensions.get::<Arc<Socket>>().map(|it| it.client());
     let caller = identify(api, parts, address).await?;
+    let via = via(parts);
     parts.extensions.insert(caller.clone());
     let request = operator::request_id(&parts.headers).ok().flatten();
-    let operator = Operator::new(caller.principal.clone(), address, request);
+    let mut operator = Operator::new(caller.principal.clone(), address, request);
+    operator.via = via;
     parts.extensions.insert(operator.clone());
     if caller.principal.method == crate::access::Method::None {
         return Ok(body);
@@ -176,6 +179,11 @@ async fn admit(api: &Api, parts: &mut Parts, body: Body) -> Result<Body, Box<Ref
         let told = problem.is_denied().then_some(denial);
         Box::new(Refused { problem, told })
     })
+}
+
+/// The coordinator that passes it on, if one does.
+fn via(parts: &Parts) -> Option<Arc<str>> {
+    parts.extensions.get::<Via>().map(|it| it.0.clone())
 }
 
 /// Finds out who it is.
@@ -196,7 +204,7 @@ async fn identify(
         let problem = unauthenticated(&refusal);
         let told = matches!(refusal, Refusal::Invalid(_)).then(|| Denial {
             action: AuditAction::AuthenticationFailed,
-            by: Operator::nobody(address),
+            by: Operator::nobody(address, via(parts)),
             detail: problem.detail().to_owned(),
         });
         Box::new(Refused { problem, told })
@@ -220,7 +228,8 @@ pub(super) async fn taken(api: &Api, token: &str, parts: &Parts) -> Result<(), A
         Err(refusal) => {
             let problem = unauthenticated(&refusal);
             let address = parts.extensions.get::<Arc<Socket>>().map(|it| it.client());
-            let (action, by) = (AuditAction::AuthenticationFailed, Operator::nobody(address));
+            let by = Operator::nobody(address, via(parts));
+            let action = AuditAction::AuthenticationFailed;
             let detail = problem.detail().to_owned();
             api.failures.tell(&api.coordinator, Denial { action, by, detail });
             Err(problem)

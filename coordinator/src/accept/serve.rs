@@ -16,7 +16,7 @@ use std::time::Duration;
 use axum::Router;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
@@ -30,10 +30,11 @@ use self::sockets::{Phase, Sockets};
 use super::limits::ConnectionLimits;
 use super::problem::ApiProblem;
 use super::session::Pages;
+use super::standby::Client;
 use super::state::{Api, Closing};
 use super::{gate, metrics, routes, standby};
 use crate::access::Access;
-use crate::cluster::StandbyView;
+use crate::cluster::{Forwarder, Passed};
 use crate::coordinator::{Coordinator, Operator};
 
 /// Who can reach the server.
@@ -60,6 +61,8 @@ pub struct Listeners {
     pub pages: bool,
     /// A port for health and metrics, in plain HTTP. With it, the API's own has no metrics.
     pub admin: Option<TcpListener>,
+    /// What the other coordinators of a cluster pass on, where there are any.
+    pub passed: Option<mpsc::Receiver<Passed>>,
 }
 
 impl Listeners {
@@ -75,7 +78,7 @@ impl Listeners {
         let admin = self.admin.as_ref().map(again).transpose()?;
         let (tls, access) = (self.tls.clone(), self.access.clone());
         let (exposure, pages) = (self.exposure, self.pages);
-        Ok(Self { api: again(&self.api)?, exposure, tls, access, pages, admin })
+        Ok(Self { api: again(&self.api)?, exposure, tls, access, pages, admin, passed: None })
     }
 }
 
@@ -100,7 +103,7 @@ pub async fn serve(
     export: Option<Export>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let Listeners { api: listener, exposure, tls, access, pages, admin } = listeners;
+    let Listeners { api: listener, exposure, tls, access, pages, admin, passed } = listeners;
     let (counts, pusher) = export.map(|it| (it.counts, it.pusher)).unzip();
     let api = Api::new(
         coordinator,
@@ -113,6 +116,12 @@ pub async fn serve(
     );
     let push = pusher.flatten().map(|it| it.start(metrics::source(&api)));
     let mut router = routes::routes(api.clone(), admin.is_none());
+    // Which host is meant is for who was asked to say.
+    let onward = Onward {
+        router: router.clone(),
+        sockets: api.sockets.clone(),
+        certified: tls.as_ref().is_some_and(|it| it.requires_clients()),
+    };
     if exposure == Exposure::Loopback {
         router = router.layer(axum::middleware::from_fn(gate::loopback_host));
     }
@@ -127,9 +136,11 @@ pub async fn serve(
     };
     let admin =
         admin.map(|listener| Door { listener, tls: None, router, sockets: Arc::new(sockets) });
-    let (mut connections, mut probes) = (JoinSet::new(), JoinSet::new());
+    let (mut connections, mut probes, mut others) =
+        (JoinSet::new(), JoinSet::new(), JoinSet::new());
     tokio::select! {
         () = main.take(api.closing(), &mut connections) => {}
+        () = optional(passed.map(|it| onward.take(it, api.closing(), &mut others))) => {}
         () = optional(admin.as_ref().map(|it| it.take(api.closing(), &mut probes))) => {}
         () = optional(following.map(Tls::follow)) => {}
         () = optional(access.map(|it| it.follow(|change| told(&api, change)))) => {}
@@ -140,6 +151,7 @@ pub async fn serve(
     let drained = async {
         while connections.join_next().await.is_some() {}
         while probes.join_next().await.is_some() {}
+        while others.join_next().await.is_some() {}
     };
     if tokio::time::timeout(Duration::from_millis(API_DRAIN_MS), drained).await.is_err() {
         tracing::warn!("shutdown timed out with requests in progress");
@@ -150,20 +162,20 @@ pub async fn serve(
     Ok(())
 }
 
-/// Answers on the same ports while another coordinator leads, until `stop` completes.
+/// Passes on what comes to the same ports while another coordinator leads, until `stop` completes;
+/// then lets requests under way end, for a bounded time.
 ///
 /// # Errors
 /// When a port cannot be shared.
 pub async fn serve_standby(
     listeners: Listeners,
-    view: watch::Receiver<StandbyView>,
+    forwarder: Forwarder,
     limits: ConnectionLimits,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let Listeners { api, exposure, tls, admin, .. } = listeners;
     let is_local = |it: &TcpListener| it.local_addr().is_ok_and(|it| it.ip().is_loopback());
-    let door = |listener: TcpListener, tls, limits: ConnectionLimits, guarded| {
-        let router = standby::router(view.clone());
+    let door = |listener: TcpListener, router: Router, tls, limits: ConnectionLimits, guarded| {
         let router = match guarded {
             true => router.layer(axum::middleware::from_fn(gate::loopback_host)),
             false => router,
@@ -172,10 +184,11 @@ pub async fn serve_standby(
         Door { listener, tls, router, sockets }
     };
     let following = tls.clone();
-    let main = door(api, tls, limits, exposure == Exposure::Loopback);
+    let main =
+        door(api, standby::router(forwarder.clone()), tls, limits, exposure == Exposure::Loopback);
     let admin = admin.map(|it| {
         let guarded = is_local(&it);
-        door(it, None, ConnectionLimits::admin(), guarded)
+        door(it, standby::admin(forwarder.clone()), None, ConnectionLimits::admin(), guarded)
     });
     let closing = Closing::default();
     let (mut connections, mut probes) = (JoinSet::new(), JoinSet::new());
@@ -191,8 +204,8 @@ pub async fn serve_standby(
         while connections.join_next().await.is_some() {}
         while probes.join_next().await.is_some() {}
     };
-    // All of its answers are there at once.
-    let _ = tokio::time::timeout(Duration::from_millis(API_ACCEPT_PAUSE_MS), drained).await;
+    // What waits for a leader has one, as this coordinator leads now.
+    let _ = tokio::time::timeout(Duration::from_millis(API_DRAIN_MS), drained).await;
     Ok(())
 }
 
@@ -273,6 +286,46 @@ impl Door {
             let (router, closing) = (self.router.clone(), closing.clone());
             connections.spawn(async move {
                 connection::serve(stream, tls, place, router, closing.closed()).await;
+            });
+        }
+    }
+}
+
+/// What the other coordinators of a cluster pass on.
+struct Onward {
+    router: Router,
+    sockets: Arc<Sockets>,
+    /// True where only clients with a certificate are let in.
+    certified: bool,
+}
+
+impl Onward {
+    /// Takes them. Does not end by itself.
+    async fn take(
+        self,
+        mut passed: mpsc::Receiver<Passed>,
+        closing: &Closing,
+        connections: &mut JoinSet<()>,
+    ) {
+        loop {
+            let next = tokio::select! {
+                next = passed.recv() => next,
+                Some(_) = connections.join_next() => continue,
+            };
+            let Some(passed) = next else { return std::future::pending().await };
+            // Whoever was to let nobody in without a certificate is not configured as this one is.
+            let Some(mut client) = Client::read(&passed) else { continue };
+            let certificate = client.certificate();
+            if self.certified && certificate.is_none() {
+                tracing::warn!(via = %client.via, "a request without a certificate was passed on");
+                continue;
+            }
+            let Some(place) = self.sockets.enter(client.address) else { continue };
+            let (router, closing) = (self.router.clone(), closing.clone());
+            connections.spawn(async move {
+                let stop = closing.closed();
+                connection::passed(passed.stream, certificate, client.via, place, router, stop)
+                    .await;
             });
         }
     }

@@ -158,6 +158,8 @@ impl Message {
 pub(super) struct Sealer {
     log: XChaCha20Poly1305,
     members: XChaCha20Poly1305,
+    /// What keys of pipes are made of.
+    pipes: Zeroizing<[u8; 32]>,
     /// What each message is sealed for, before its own header.
     scope: Vec<u8>,
 }
@@ -171,7 +173,8 @@ impl Sealer {
         let cipher =
             |purpose: &[u8]| XChaCha20Poly1305::new((&*derived(key, purpose, &scope)).into());
         let (log, members) = (cipher(b"windlass cluster log 1"), cipher(b"windlass member 1"));
-        Self { log, members, scope }
+        let pipes = derived(key, b"windlass pipe 1", &scope);
+        Self { log, members, pipes, scope }
     }
 
     /// The messages of an entry whose first one gets the sequence number after `before`.
@@ -195,6 +198,11 @@ impl Sealer {
             sealed.push(message);
         }
         Ok(sealed)
+    }
+
+    /// What seals the frames of a pipe of which both ends know this.
+    pub(super) fn pipe(&self, known: &[u8]) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new((&*derived(&self.pipes, b"pipe", known)).into())
     }
 
     /// Opens the message with a sequence number.
@@ -245,7 +253,7 @@ fn derived(key: &[u8; 32], purpose: &[u8], scope: &[u8]) -> Zeroizing<[u8; 32]> 
     Zeroizing::new(mac.finalize().into_bytes().into())
 }
 
-fn seal(
+pub(super) fn seal(
     cipher: &XChaCha20Poly1305,
     into: &mut Vec<u8>,
     plain: &[u8],
@@ -262,7 +270,7 @@ fn seal(
     Ok(())
 }
 
-fn open(cipher: &XChaCha20Poly1305, sealed: &[u8], aad: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn open(cipher: &XChaCha20Poly1305, sealed: &[u8], aad: &[u8]) -> Option<Vec<u8>> {
     let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
     cipher.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad }).ok()
 }

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::Subscriber;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::PublishMessage;
@@ -48,6 +49,9 @@ pub struct Member {
     pub epoch: u64,
     /// The sequence number of the last entry that it has.
     pub sequence: u64,
+    /// Whether it answers what others pass on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answers: bool,
     /// What keeps it from taking over, if something does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<String>,
@@ -110,6 +114,13 @@ impl Leases {
         self.lasts / 3
     }
 
+    /// Tells when somebody takes, renews or gives on the lease, or tries to.
+    pub(super) async fn heard(&self) -> Result<Subscriber, Away> {
+        let client = self.context.client();
+        let heard = client.subscribe(self.lease.clone());
+        timeout(patience(), heard).await.map_err(Away::of)?.map_err(Away::of)
+    }
+
     pub(super) async fn look(&self) -> Result<Option<Held>, Away> {
         let found = self.stream.get_last_raw_message_by_subject(&self.lease);
         match timeout(patience(), found).await.map_err(Away::of)? {
@@ -122,6 +133,11 @@ impl Leases {
             }
             Err(error) => Err(Away::of(error)),
         }
+    }
+
+    /// What somebody said who takes or renews the lease.
+    pub(super) fn read_lease(&self, sealed: &[u8]) -> Option<Member> {
+        self.read(&self.lease, sealed)
     }
 
     fn read(&self, subject: &str, sealed: &[u8]) -> Option<Member> {

@@ -26,6 +26,8 @@ pub struct Operator {
     pub address: Option<IpAddr>,
     /// The caller's own id of the request: `X-Request-Id`.
     pub request: Option<Arc<str>>,
+    /// The coordinator of the cluster that was asked, where that does not lead.
+    pub via: Option<Arc<str>>,
     /// What was written down of what the request asks for, before it was done; none where nobody
     /// tells what came of it.
     pub(super) intents: Option<Arc<Intents>>,
@@ -41,12 +43,12 @@ impl Operator {
         address: Option<IpAddr>,
         request: Option<Arc<str>>,
     ) -> Self {
-        Self { caller: Some(caller), address, request, intents: Some(Arc::default()) }
+        Self { caller: Some(caller), address, request, via: None, intents: Some(Arc::default()) }
     }
 
     /// Somebody at an address who did not say who they are.
-    pub(crate) fn nobody(address: Option<IpAddr>) -> Self {
-        Self { address, ..Self::default() }
+    pub(crate) fn nobody(address: Option<IpAddr>, via: Option<Arc<str>>) -> Self {
+        Self { address, via, ..Self::default() }
     }
 
     /// The same, for what has an outcome of its own.
@@ -66,6 +68,7 @@ impl Operator {
     /// Says in an event who has done it.
     pub(crate) fn sign(&self, event: &mut AuditEvent) {
         event.request.clone_from(&self.request);
+        event.via.clone_from(&self.via);
         event.address = self.address.map(|it| it.to_string().into());
         event.actor = self.known().map(|it| AuditActor {
             issuer: it.issuer.clone(),

@@ -84,3 +84,41 @@ pub const CLUSTER_MEMBER_BYTES: usize = 4 << 10;
 
 /// Milliseconds that `windlass cluster status` waits for all its answers at most.
 pub const CLUSTER_STATUS_MS: u64 = 5_000;
+
+/// Milliseconds that a request waits at a standby for somebody who leads: a lease and a takeover.
+/// Longer, and clients and proxies would have given up.
+pub const CLUSTER_ELECTION_MS: u64 = 4_000;
+
+/// Milliseconds after the last leader was seen for which a standby still says that it is ready:
+/// requests wait for the next leader meanwhile, and who balances load need not act on a failover.
+pub const CLUSTER_READY_MS: u64 = 10_000;
+
+/// Bytes of a frame of a pipe between two coordinators.
+pub const CLUSTER_PIPE_FRAME_BYTES: usize = 32 << 10;
+
+/// Bytes that may be on their way in a pipe in one direction, unread: some frames, so that a large
+/// body moves on while credit comes back.
+pub const CLUSTER_PIPE_WINDOW_BYTES: usize = 256 << 10;
+
+/// Milliseconds of silence after which the other end of a pipe is asked whether it is there. The
+/// bus says at once where its process is gone.
+pub const CLUSTER_PIPE_PING_MS: u64 = 1_000;
+
+/// Milliseconds of silence after which a pipe is given up: the other end stands still, or its
+/// machine is lost.
+pub const CLUSTER_PIPE_SILENT_MS: u64 = 6_000;
+
+/// Pipes that may be about to open at a leader: each has a second to say what it is for.
+pub const CLUSTER_PIPES_OPENING: usize = 1_024;
+
+/// Requests that were passed on and wait to be taken up, which is done at once.
+pub const CLUSTER_PASSED: usize = 1_024;
+
+/// Bytes of what a standby tells of who sends a request: an address and a certificate.
+pub const CLUSTER_CLIENT_BYTES: usize = 64 << 10;
+
+/// Looks at a lease until it shows what was just heard of it.
+pub const CLUSTER_LOOKS: usize = 5;
+
+/// Milliseconds between two of them: what a stream takes to have a message that others have heard.
+pub const CLUSTER_LOOK_MS: u64 = 10;

@@ -128,6 +128,18 @@ impl Prefix {
         format!("{self}.cluster.{}.member.{member}", token(cluster))
     }
 
+    /// Where a coordinator that leads is asked by others of its cluster.
+    #[must_use]
+    pub fn cluster_ask(&self, cluster: &str, member: &str) -> String {
+        format!("{self}.cluster.{}.ask.{member}", token(cluster))
+    }
+
+    /// Where a coordinator of a cluster hears what others send it; the name of a pipe follows.
+    #[must_use]
+    pub fn cluster_pipes(&self, cluster: &str, member: &str) -> String {
+        format!("{self}.cluster.{}.pipe.{member}", token(cluster))
+    }
+
     /// A stream's name: `WINDLASS_EVENTS` for `events`.
     #[must_use]
     pub fn stream(&self, what: &str) -> String {

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinHandle};
-use windlass_coordinator::cluster::{ClusterOptions, Leadership, Standby};
+use windlass_coordinator::cluster::{ClusterOptions, Leadership, Passed, Standby};
 use windlass_coordinator::coordinator::CoordinatorError;
 use windlass_coordinator::journal::sled::{Options, SledJournal};
 use windlass_proto::limits;
@@ -132,7 +132,7 @@ pub(super) async fn lead(
     let cluster = options.name.clone();
     let standby = Standby::new(options, bus.clone(), directory.to_owned(), *journal);
     let (stopping, stopped) = oneshot::channel();
-    let answers = bound.answer_as_standby(standby.view(), stopped)?;
+    let answers = bound.answer_as_standby(standby.forwarder(), stopped)?;
     let answering = Some((stopping, tokio::spawn(answers)));
     output::message(&format!("standby of the cluster {cluster} on {}", bound.url()));
     tokio::select! {
@@ -162,15 +162,20 @@ impl Led {
         }
     }
 
+    /// What the other coordinators pass on.
+    pub(super) fn passed(&self) -> mpsc::Receiver<Passed> {
+        self.leadership.passed()
+    }
+
     /// Serves for as long as this coordinator leads.
     pub(super) async fn while_leading(
         &mut self,
         served: impl Future<Output = Result<(), CliError>>,
     ) -> Result<(), CliError> {
-        if let Some((stop, answering)) = self.answering.take() {
-            // It may have ended by itself.
+        if let Some((stop, _)) = self.answering.take() {
+            // What waits there for a leader is answered while this one serves already. It may have
+            // ended by itself.
             let _ = stop.send(());
-            let _ = answering.await;
         }
         let served = tokio::select! {
             served = served => Some(served),

@@ -13,12 +13,13 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::handshake;
 use super::sockets::{Phase, Place, Socket};
+use crate::accept::standby::Via;
 use crate::access::ClientCertificate;
 
 /// Serves one connection until it ends, must end, or `stop` says that the server ends and its
@@ -32,7 +33,9 @@ pub(super) async fn serve(
 ) {
     let socket = place.socket.clone();
     let mut stop = pin!(stop);
-    let Some(acceptor) = tls else { return requests(stream, socket, None, router, stop).await };
+    let Some(acceptor) = tls else {
+        return requests(stream, socket, Sender::default(), router, stop).await;
+    };
     let secured = tokio::select! {
         secured = handshake::secure(stream, acceptor) => secured,
         () = socket.closed() => None,
@@ -40,23 +43,49 @@ pub(super) async fn serve(
     };
     if let Some((stream, client)) = secured {
         socket.enters(Phase::Idle);
-        requests(stream, socket, client, router, stop).await;
+        let from = Sender { client, via: None };
+        requests(stream, socket, from, router, stop).await;
     }
+}
+
+/// Who is at the other end, as far as the connection says.
+#[derive(Default)]
+struct Sender {
+    /// Whose certificate was shown.
+    client: Option<Arc<ClientCertificate>>,
+    /// The coordinator that passes it on.
+    via: Option<Via>,
+}
+
+/// Serves a request that another coordinator passes on.
+pub(super) async fn passed(
+    stream: DuplexStream,
+    client: Option<Arc<ClientCertificate>>,
+    via: Arc<str>,
+    place: Place,
+    router: Router,
+    stop: impl Future<Output = ()>,
+) {
+    let from = Sender { client, via: Some(Via(via)) };
+    requests(stream, place.socket.clone(), from, router, pin!(stop)).await;
 }
 
 /// Answers the requests of a connection.
 async fn requests(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     socket: Arc<Socket>,
-    client: Option<Arc<ClientCertificate>>,
+    from: Sender,
     router: Router,
     mut stop: Pin<&mut impl Future<Output = ()>>,
 ) {
     let service = service_fn(|mut request: Request<Incoming>| {
         socket.enters(Phase::Working);
         request.extensions_mut().insert(socket.clone());
-        if let Some(client) = &client {
+        if let Some(client) = &from.client {
             request.extensions_mut().insert(client.clone());
+        }
+        if let Some(via) = &from.via {
+            request.extensions_mut().insert(via.clone());
         }
         let answer = TowerToHyperService::new(router.clone()).call(request.map(Body::new));
         let working = Working(socket.clone());

@@ -95,6 +95,11 @@ impl std::fmt::Debug for Tls {
 }
 
 impl Tls {
+    /// True where nobody is let in without a certificate.
+    pub(super) fn requires_clients(&self) -> bool {
+        self.files.client_required && self.files.client_authorities.is_some()
+    }
+
     /// Reads the files. Blocking.
     ///
     /// # Errors

@@ -158,9 +158,12 @@ async fn nats_accepts_its_configurations() {
         !check("nats.conf", &NKEYS[1..]).status.success(),
         "starts without its coordinator's key"
     );
-    let plain = paths::root().join("deploy/compose/tls.conf");
-    std::fs::copy(plain, folder.path().join("tls.conf")).unwrap();
+    let compose = paths::root().join("deploy/compose");
+    for plain in ["tls.conf", "cluster.conf"] {
+        std::fs::copy(compose.join(plain), folder.path().join(plain)).unwrap();
+    }
     accepted(check("nats.conf", &NKEYS));
+    accepted(check("cluster.conf", &NKEYS));
 }
 
 /// What `values` has and its schema does not, or has of another type, by its path.
@@ -206,6 +209,14 @@ fn values_schema_templates_and_table_of_the_chart_agree() {
     let all: String = ["_helpers.tpl", "coordinator.yaml", "worker.yaml"]
         .map(|it| read(&format!("templates/{it}")))
         .concat();
+    for key in schema["properties"]["coordinator"]["properties"]["cluster"]["properties"]
+        .as_object()
+        .unwrap()
+        .keys()
+    {
+        let form = format!("`coordinator.cluster.{key}`");
+        wrong.extend((!table.contains(&form)).then_some(form));
+    }
     for group in ["nats", "telemetry"] {
         for key in schema["properties"][group]["properties"].as_object().unwrap().keys() {
             let told = |it: &str, form: String| (!it.contains(&form)).then_some(form);
@@ -223,7 +234,8 @@ fn the_chart_renders() {
     let helm = |arguments: &[&str]| {
         let settings = [
             "--set",
-            "nats.url=wss://nats:443,nats.tlsFirst=true,nats.domain=hub,worker.keda.enabled=true",
+            "nats.url=wss://nats:443,nats.tlsFirst=true,nats.domain=hub,worker.keda.enabled=true,\
+             coordinator.cluster.name=prod",
         ];
         let chart = paths::root().join("deploy/helm/windlass");
         Command::new("helm").args(arguments).arg(chart).args(settings).output()
@@ -239,6 +251,10 @@ fn the_chart_renders() {
     for part in [
         "kind: ScaledObject",
         "kind: StatefulSet",
+        "kind: PodDisruptionBudget",
+        "podAntiAffinity",
+        "replicas: 3",
+        "{ name: WINDLASS_CLUSTER, value: \"prod\" }",
         "{ name: WINDLASS_NATS_TLS_FIRST, value: \"true\" }",
         "{ name: WINDLASS_NATS_DOMAIN, value: \"hub\" }",
     ] {

@@ -465,11 +465,11 @@ codes! {
          `Idempotency-Key`, of which each makes one instance however often it is sent.";
     /// The log cannot be read.
     LogDamaged = "WL0623", 503, "Cluster log unreadable",
-        "The log of the cluster lacks a message in the middle, or has one that cannot be opened. \
+        "The log of the cluster lacks a message in the middle, or begins with one that cannot be opened. \
          `detail` says which. Where it names a key: all coordinators of a cluster need the same \
-         --key-file (or --cluster-key); where they have it, somebody else has published to the log's \
-         subject: take that message out (`nats stream rmm STREAM NUMBER`), and see in docs/cluster.md \
-         who may publish there. Else start the leader again: a leader that finds its log \
+         --key-file (or --cluster-key); where they have it, somebody else had published to the log's \
+         subject before the cluster began: delete the log, and see in docs/cluster.md who may publish \
+         there. Else start the leader again: a leader that finds its log \
          incomplete writes all that it has to it, and the others are filled from that.";
     /// A directory and the log do not fit.
     LogMisfit = "WL0624", 503, "Directory not of this cluster log",

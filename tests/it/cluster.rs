@@ -365,6 +365,30 @@ async fn a_leader_that_stood_still_writes_nothing_and_a_log_or_directory_that_is
     all.follows(1).await;
     all.caught_up().await;
 
+    // What somebody else publishes to the log is passed over, also where it has the place of what
+    // was committed last before a crash.
+    let subject = "windlass.cluster.c.log.0";
+    for junk in ["junk", "", "more junk"] {
+        assert!(bus.request(subject, junk).await["seq"].is_u64());
+    }
+    acknowledged.extend([started(&fourth, 6).await]);
+    all_ended(&fourth, &acknowledged).await;
+    all.caught_up().await;
+    assert!(bus.request(subject, "junk").await["seq"].is_u64());
+    let after = ENDS.replace("name: ends", "name: after-junk");
+    fourth.deploy(&after).await;
+    let metrics = fourth.get("/metrics").await;
+    let counted = metrics.body.as_str().unwrap().lines();
+    let counted = counted.filter(|it| it.starts_with("windlass_cluster_log_junk_total")).collect();
+    assert_eq!(Vec::<&str>::clone(&counted), ["windlass_cluster_log_junk_total 4"]);
+    all.roles[1].kill().await;
+    all.roles[0].kill().await;
+    all.roles[0].launch();
+    let fourth = all.leads(0).await;
+    fourth.get("/v1/workflows/cluster/after-junk").await.ok();
+    all.follows(1).await;
+    all.caught_up().await;
+
     // While NATS is away new work is refused, and it goes on afterwards.
     all.nats.kill().await;
     let refused = until(SOON, "a start that is refused", async || {

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use windlass_proto::limits;
 use windlass_proto::metric::{Histogram, Snapshot, table};
 
-use super::entry::{Entry, Sealer};
+use super::entry::{Entry, Part, Sealer};
 use super::stream::{Appended, Away, LogStream};
 use crate::journal::JournalError;
 use crate::journal::replicated::{Appending, CommitLog, LogPosition};
@@ -76,6 +76,7 @@ struct Counts {
     retries: AtomicU64,
     restored: AtomicU64,
     refused: AtomicU64,
+    junk: AtomicU64,
 }
 
 #[derive(Default)]
@@ -143,15 +144,15 @@ impl Appender {
             self.shared.counts.refused.fetch_add(1, Ordering::Relaxed);
             return Err(ended.error());
         }
-        let messages = self.shared.sealer.seal(entry, *last, self.shared.log.part_bytes())?;
-        let count = messages.len() as u64;
+        let parts = Part::of(entry, self.shared.log.part_bytes());
+        let count = parts.len() as u64;
         let position = LogPosition { sequence: last.sequence + count, ..*last };
         let (sender, receiver) = mpsc::sync_channel(1);
         let (shared, before) = (self.shared.clone(), *last);
         self.shared.since.store(self.shared.now(), Ordering::Release);
         self.runtime.spawn(async move {
             let began = Instant::now();
-            let appended = shared.append_all(before, messages).await;
+            let appended = shared.append_all(before, parts).await;
             shared.took.time(began.elapsed());
             shared.since.store(0, Ordering::Release);
             // Nobody waits any more where the process ends.
@@ -217,6 +218,7 @@ impl CommitLog for Appender {
         snapshot.add(&table::cluster::RETRIES, number(&counts.retries));
         snapshot.add(&table::cluster::RESTORED, number(&counts.restored));
         snapshot.add(&table::cluster::REFUSED, number(&counts.refused));
+        snapshot.add(&table::cluster::JUNK, number(&counts.junk));
         snapshot.add(&table::cluster::AWAY, self.shared.is_away());
     }
 }
@@ -225,7 +227,7 @@ impl CommitLog for Appender {
 struct UnderWay<'a> {
     last: MutexGuard<'a, LogPosition>,
     shared: Arc<Shared>,
-    receiver: Receiver<Result<(), Ended>>,
+    receiver: Receiver<Result<u64, Ended>>,
     position: LogPosition,
     waited: bool,
 }
@@ -240,7 +242,9 @@ impl Appending for UnderWay<'_> {
         // It ends when the entry is there, another one leads, or this one stops.
         let appended = self.receiver.recv().unwrap_or(Err(Ended::Stopping));
         match appended {
-            Ok(()) => {
+            Ok(sequence) => {
+                // Further on than was meant, where somebody else's message had its place.
+                self.position.sequence = sequence;
                 *self.last = self.position;
                 Ok(())
             }
@@ -290,18 +294,45 @@ impl Shared {
     }
 
     /// Appends the messages of one entry.
-    async fn append_all(&self, last: LogPosition, messages: Vec<Vec<u8>>) -> Result<(), Ended> {
-        for (sequence, message) in (last.sequence..).zip(messages) {
-            let message = Bytes::from(message);
-            self.append(sequence, &message).await?;
-            self.counts.bytes.fetch_add(message.len() as u64, Ordering::Relaxed);
-            lock(&self.recent).add(sequence + 1, message);
+    async fn append_all(&self, mut last: LogPosition, parts: Vec<Part>) -> Result<u64, Ended> {
+        for part in parts {
+            // Each round passes over what was not there in the one before.
+            loop {
+                let sealed = self.sealer.seal(&part, last);
+                let message = Bytes::from(sealed.map_err(|it| Ended::Damaged(it.to_string()))?);
+                match self.append(last.sequence, &message).await? {
+                    Placed::There => {
+                        last.sequence += 1;
+                        self.counts.bytes.fetch_add(message.len() as u64, Ordering::Relaxed);
+                        lock(&self.recent).add(last.sequence, message);
+                        break;
+                    }
+                    Placed::Behind(junk) => self.pass_over(&mut last, junk),
+                }
+            }
         }
-        Ok(())
+        Ok(last.sequence)
+    }
+
+    /// Goes on behind messages that are not of the cluster.
+    fn pass_over(&self, last: &mut LogPosition, junk: u64) {
+        let (first, count) = (last.sequence + 1, junk - last.sequence);
+        self.counts.junk.fetch_add(count, Ordering::Relaxed);
+        tracing::error!(
+            first,
+            count,
+            "somebody else has published to the log of the cluster: passed over. Let only \
+             coordinators publish there (docs/cluster.md)"
+        );
+        for sequence in first..=junk {
+            // Where the log loses its end, something has to take their places again.
+            lock(&self.recent).add(sequence, Bytes::new());
+        }
+        last.sequence = junk;
     }
 
     /// Appends a message after the sequence number `last`, however often that takes.
-    async fn append(&self, last: u64, message: &Bytes) -> Result<(), Ended> {
+    async fn append(&self, last: u64, message: &Bytes) -> Result<Placed, Ended> {
         let mut ended = self.ended.subscribe();
         let pause = Duration::from_millis(limits::CLUSTER_RETRY_MS);
         let stalled = Duration::from_millis(limits::CLUSTER_STALLED_MS);
@@ -309,14 +340,14 @@ impl Shared {
         loop {
             let sent = self.log.append(last, message.clone()).await;
             let why = match sent {
-                Ok(Appended::Done) => return Ok(()),
+                Ok(Appended::Done) => return Ok(Placed::There),
                 Ok(Appended::Refused) => None,
                 Err(away) => Some(away),
             };
             self.counts.retries.fetch_add(1, Ordering::Relaxed);
             let found = match self.find_out(last, message).await {
-                Ok(true) => return Ok(()),
-                Ok(false) => None,
+                Ok(Some(placed)) => return Ok(placed),
+                Ok(None) => None,
                 Err(Trouble::Ended(ended)) => return Err(ended),
                 Err(Trouble::Away(away)) => Some(away),
             };
@@ -343,18 +374,16 @@ impl Shared {
         }
     }
 
-    /// Whether a message is there after all; false when it can be appended again.
-    async fn find_out(&self, last: u64, message: &Bytes) -> Result<bool, Trouble> {
-        match self.log.message(last + 1).await? {
-            Some(found) if found == *message => return Ok(true),
-            Some(found) => return Err(self.overtaken(last + 1, &found)),
-            None => {}
+    /// Where a message is after all, or what has its place; none when it can be appended again.
+    async fn find_out(&self, last: u64, message: &Bytes) -> Result<Option<Placed>, Trouble> {
+        if let Some(found) = self.log.message(last + 1).await? {
+            return self.found(last + 1, found, message).await.map(Some);
         }
         let extent = self.log.extent().await?;
         if extent.last > last {
             // It may have come between the two looks.
-            if self.log.message(last + 1).await?.is_some_and(|it| it == *message) {
-                return Ok(true);
+            if let Some(found) = self.log.message(last + 1).await? {
+                return self.found(last + 1, found, message).await.map(Some);
             }
             // Another one's messages are further on, or it came and was removed.
             let found = self.log.message(extent.last).await?.unwrap_or_default();
@@ -363,7 +392,33 @@ impl Shared {
         if extent.last < last {
             self.restore(extent.last, last).await?;
         }
-        Ok(false)
+        Ok(None)
+    }
+
+    /// What a message is that has the place of one that was to be appended. It was sealed for that
+    /// place, so it is not further on.
+    async fn found(
+        &self,
+        mut sequence: u64,
+        mut found: Bytes,
+        message: &Bytes,
+    ) -> Result<Placed, Trouble> {
+        if found == *message {
+            return Ok(Placed::There);
+        }
+        // A bounded run of them at a time: what follows is met by the next append.
+        for _ in 0..limits::CLUSTER_JUNK {
+            if self.sealer.open(sequence, &found).is_ok() {
+                return Err(self.overtaken(sequence, &found));
+            }
+            match self.log.message(sequence + 1).await? {
+                Some(next) => (sequence, found) = (sequence + 1, next),
+                None => break,
+            }
+        }
+        // The last one of a whole run was not looked at.
+        let is_junk = self.sealer.open(sequence, &found).is_err();
+        Ok(Placed::Behind(if is_junk { sequence } else { sequence - 1 }))
     }
 
     fn overtaken(&self, sequence: u64, found: &[u8]) -> Trouble {
@@ -390,7 +445,7 @@ impl Shared {
             )))
         };
         let known = lock(&self.recent).get(from);
-        if let Some(known) = known
+        if let Some(known) = known.filter(|it| !it.is_empty())
             && self.log.message(from).await?.is_some_and(|it| it != known)
         {
             return Err(Trouble::Ended(Ended::Fenced("the log has gone another way".to_owned())));
@@ -405,6 +460,13 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// What became of a message that was to be appended.
+enum Placed {
+    There,
+    /// All up to this sequence number is not of the cluster.
+    Behind(u64),
 }
 
 /// Why it is not known, or over.

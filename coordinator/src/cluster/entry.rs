@@ -137,6 +137,11 @@ pub(super) struct Message {
 }
 
 impl Message {
+    /// Whether an entry ends with it.
+    pub(super) fn ends(&self) -> bool {
+        !self.more
+    }
+
     /// Whether a leadership begins with it.
     pub(super) fn begins(&self) -> bool {
         self.kind == EPOCH
@@ -151,6 +156,28 @@ impl Message {
             Entry::Epoch { snapshot, cluster, .. } => Some((snapshot, cluster)),
             _ => None,
         }
+    }
+}
+
+/// A part of an entry, which gets a message of its own.
+pub(super) struct Part {
+    kind: u8,
+    more: bool,
+    bytes: Vec<u8>,
+}
+
+impl Part {
+    /// The parts of an entry, in order.
+    pub(super) fn of(entry: &Entry, part_bytes: usize) -> Vec<Self> {
+        let packed = pack(&entry.body());
+        let chunks = packed.chunks(part_bytes.max(1));
+        let last = chunks.len().saturating_sub(1);
+        let part = |(number, bytes): (usize, &[u8])| Self {
+            kind: entry.kind(),
+            more: number < last,
+            bytes: bytes.to_vec(),
+        };
+        chunks.enumerate().map(part).collect()
     }
 }
 
@@ -177,27 +204,14 @@ impl Sealer {
         Self { log, members, pipes, scope }
     }
 
-    /// The messages of an entry whose first one gets the sequence number after `before`.
-    pub(super) fn seal(
-        &self,
-        entry: &Entry,
-        before: LogPosition,
-        part_bytes: usize,
-    ) -> Result<Vec<Vec<u8>>, JournalError> {
-        let packed = pack(&entry.body());
-        let parts: Vec<&[u8]> = packed.chunks(part_bytes.max(1)).collect();
-        let last = parts.len().saturating_sub(1);
-        let mut sealed = Vec::with_capacity(parts.len());
-        for (number, part) in parts.into_iter().enumerate() {
-            let mut message = vec![FORMAT, entry.kind(), u8::from(number < last)];
-            message.extend_from_slice(&before.epoch.to_be_bytes());
-            message.extend_from_slice(&before.term.to_be_bytes());
-            let sequence = before.sequence.saturating_add(1 + number as u64);
-            let scope = self.scoped(&message, sequence);
-            seal(&self.log, &mut message, part, &scope)?;
-            sealed.push(message);
-        }
-        Ok(sealed)
+    /// Seals a part for the place after `before`.
+    pub(super) fn seal(&self, part: &Part, before: LogPosition) -> Result<Vec<u8>, JournalError> {
+        let mut message = vec![FORMAT, part.kind, u8::from(part.more)];
+        message.extend_from_slice(&before.epoch.to_be_bytes());
+        message.extend_from_slice(&before.term.to_be_bytes());
+        let scope = self.scoped(&message, before.sequence.saturating_add(1));
+        seal(&self.log, &mut message, &part.bytes, &scope)?;
+        Ok(message)
     }
 
     /// What seals the frames of a pipe of which both ends know this.
@@ -210,10 +224,10 @@ impl Sealer {
         let damaged = || {
             JournalError::LogDamaged(format!(
                 "message {sequence} of the cluster's log cannot be opened: it was sealed with another \
-                 key or by a newer windlass, or was changed on the way. All coordinators of a cluster \
-                 need the same --key-file (or --cluster-key). Where they have it, somebody else has \
-                 published to the log's subject: take the message out (`nats stream rmm`), see \
-                 docs/cluster.md"
+                 key or by a newer windlass, or is no message of a cluster's. All coordinators of a \
+                 cluster need the same --key-file (or --cluster-key). Where they have it, and somebody \
+                 else had published to the log's subject before the cluster began: delete the log \
+                 (`nats stream rm`), see docs/cluster.md"
             ))
         };
         let (header, sealed) = message.split_at_checked(HEADER).ok_or_else(damaged)?;
@@ -308,6 +322,15 @@ impl Assembler {
     #[cfg(test)]
     fn is_open(&self) -> bool {
         self.last.is_some()
+    }
+
+    /// A place was taken by what is no message of the cluster's: what is open goes on behind it.
+    pub(super) fn pass_over(&mut self, sequence: u64) {
+        if let Some((_, last)) = &mut self.last
+            && last.sequence.checked_add(1) == Some(sequence)
+        {
+            last.sequence = sequence;
+        }
     }
 
     /// The entry that ends with this message, if one does.

@@ -1,4 +1,4 @@
-use super::{Assembler, Entry, Sealer};
+use super::{Assembler, Entry, Part, Sealer};
 use crate::journal::replicated::LogPosition;
 
 const BEFORE: LogPosition = LogPosition { epoch: 3, term: 9, sequence: 40 };
@@ -27,6 +27,13 @@ fn all() -> Vec<Entry> {
     ]
 }
 
+/// The messages of an entry whose first one is behind `before`.
+fn seal(entry: &Entry, before: LogPosition, part_bytes: usize) -> Vec<Vec<u8>> {
+    let parts = Part::of(entry, part_bytes);
+    let places = (before.sequence..).map(|sequence| LogPosition { sequence, ..before });
+    parts.iter().zip(places).map(|(part, it)| sealer().seal(part, it).unwrap()).collect()
+}
+
 fn put_together(messages: &[Vec<u8>], before: LogPosition) -> Option<Entry> {
     let (sealer, mut assembler) = (sealer(), Assembler::default());
     let mut entry = None;
@@ -43,7 +50,7 @@ fn put_together(messages: &[Vec<u8>], before: LogPosition) -> Option<Entry> {
 fn entries_come_back_however_they_are_cut() {
     for entry in all() {
         for part_bytes in [1_000, 100, 1 << 20] {
-            let messages = sealer().seal(&entry, BEFORE, part_bytes).unwrap();
+            let messages = seal(&entry, BEFORE, part_bytes);
             assert!(messages.iter().all(|it| it.len() <= part_bytes + 100));
             assert_eq!(put_together(&messages, BEFORE), Some(entry.clone()));
         }
@@ -53,7 +60,7 @@ fn entries_come_back_however_they_are_cut() {
 #[test]
 fn nothing_can_be_read_moved_changed_or_taken_from_elsewhere() {
     let secret = b"a-secret-that-no-bus-sees".repeat(2);
-    let messages = sealer().seal(&Entry::Batch(secret.clone()), BEFORE, 1 << 20).unwrap();
+    let messages = seal(&Entry::Batch(secret.clone()), BEFORE, 1 << 20);
     let message = &messages[0];
     assert!(!message.windows(8).any(|it| secret.windows(8).any(|of| of == it)));
     sealer().open(41, message).unwrap();
@@ -76,7 +83,7 @@ fn nothing_can_be_read_moved_changed_or_taken_from_elsewhere() {
 #[test]
 fn what_a_dead_leader_left_in_the_middle_is_dropped_and_nothing_else_is() {
     let (sealer, batch) = (sealer(), &all()[2]);
-    let torn = sealer.seal(batch, BEFORE, 1_000).unwrap();
+    let torn = seal(batch, BEFORE, 1_000);
     let mut assembler = Assembler::default();
     for (number, message) in (1..).zip(&torn[..2]) {
         assert_eq!(assembler.push(sealer.open(40 + number, message).unwrap()).unwrap(), None);
@@ -84,15 +91,34 @@ fn what_a_dead_leader_left_in_the_middle_is_dropped_and_nothing_else_is() {
     let next = LogPosition { epoch: 4, term: 1, sequence: 42 };
     let epoch =
         Entry::Epoch { after: Some(BEFORE), snapshot: false, cluster: 1, url: String::new() };
-    let message = sealer.seal(&epoch, next, 1_000).unwrap().remove(0);
+    let message = seal(&epoch, next, 1_000).remove(0);
     assert_eq!(assembler.push(sealer.open(43, &message).unwrap()).unwrap(), Some(epoch));
     // A part of another entry, or one that does not follow, is damage.
-    for second in [&sealer.seal(batch, next, 1_000).unwrap()[0], &torn[2]] {
+    for second in [&seal(batch, next, 1_000)[0], &torn[2]] {
         let mut assembler = Assembler::default();
         assembler.push(sealer.open(41, &torn[0]).unwrap()).unwrap();
         let message = sealer.open(43, second).unwrap();
         assert!(assembler.push(message).is_err());
     }
+}
+
+#[test]
+fn an_entry_goes_on_behind_what_somebody_else_published() {
+    let (sealer, batch) = (sealer(), &all()[2]);
+    let parts = Part::of(batch, 2_000);
+    assert!(parts.len() > 2, "{} parts", parts.len());
+    let (mut assembler, mut sequence) = (Assembler::default(), BEFORE.sequence);
+    let mut entry = None;
+    for part in &parts {
+        // Junk before the first part and between any two.
+        sequence += 1;
+        assert!(sealer.open(sequence, b"junk").is_err());
+        assembler.pass_over(sequence);
+        let message = sealer.seal(part, LogPosition { sequence, ..BEFORE }).unwrap();
+        sequence += 1;
+        entry = assembler.push(sealer.open(sequence, &message).unwrap()).unwrap();
+    }
+    assert_eq!(entry.as_ref(), Some(batch));
 }
 
 #[test]
@@ -105,7 +131,7 @@ fn a_member_is_known_under_its_own_name_only() {
 #[test]
 fn an_epoch_tells_of_which_cluster_it_is_and_nothing_else_does() {
     let told = |entry: &Entry| {
-        let message = sealer().seal(entry, BEFORE, 1 << 20).unwrap().remove(0);
+        let message = seal(entry, BEFORE, 1 << 20).remove(0);
         sealer().open(BEFORE.sequence + 1, &message).unwrap().into_epoch()
     };
     let told: Vec<_> = all().iter().map(told).collect();

@@ -243,7 +243,18 @@ impl Follower {
                 self.read_anew();
                 break;
             }
-            let message = self.sealer.open(sequence, &bytes)?;
+            let Ok(message) = self.sealer.open(sequence, &bytes) else {
+                // Left for who reads on to find what is missing before it.
+                if sequence == self.next || self.needs_snapshot {
+                    tracing::warn!(
+                        sequence,
+                        "a message in the log is not the cluster's: passed over"
+                    );
+                    self.assembler.pass_over(sequence);
+                    self.next = sequence + 1;
+                }
+                continue;
+            };
             let (position, begins) = (message.position, message.begins());
             if self.needs_snapshot && !begins {
                 (self.next, self.of) = (sequence + 1, Some(position));
@@ -416,10 +427,26 @@ impl Follower {
         ))
     }
 
-    /// Whose message has a sequence number.
-    async fn owner(&self, sequence: u64) -> Result<Option<LogPosition>, FollowError> {
-        let Some(message) = self.log.message(sequence).await? else { return Ok(None) };
-        Ok(Some(self.sealer.open(sequence, &message)?.position))
+    /// Whose message is at a place that is known here: the entry that was meant for it, further on
+    /// where somebody else's message had come before it, or another one's.
+    async fn owner(&self, meant: LogPosition) -> Result<Option<LogPosition>, FollowError> {
+        for sequence in (meant.sequence..).take(limits::CLUSTER_JUNK) {
+            let Some(message) = self.log.message(sequence).await? else { return Ok(None) };
+            // One entry of a leadership was under way, so its next end is that one's.
+            let opened = self.sealer.open(sequence, &message).ok();
+            if let Some(opened) = opened.filter(|it| it.ends() || !it.position.is_of(&meant)) {
+                return Ok(Some(opened.position));
+            }
+        }
+        Err(too_much_junk(meant.sequence))
+    }
+
+    /// What is here is in the log at another place than was meant.
+    async fn moved(&mut self, from: LogPosition, to: LogPosition) -> Result<(), JournalError> {
+        match from == to {
+            true => Ok(()),
+            false => self.apply(Vec::new(), Followed { position: to, whole: true }).await,
+        }
     }
 
     /// Whether the log begins with a snapshot, and its cluster, where it begins with an epoch.
@@ -431,18 +458,41 @@ impl Follower {
         Ok(self.sealer.open(extent.first, &message)?.into_epoch())
     }
 
-    /// Whose the last message is that is there.
-    async fn end(&self) -> Result<Option<LogPosition>, FollowError> {
-        let Some((sequence, message)) = self.log.end().await? else { return Ok(None) };
-        Ok(Some(self.sealer.open(sequence, &message)?.position))
+    /// Whose the last message of the cluster is that is there.
+    pub(super) async fn end(&self) -> Result<Option<LogPosition>, FollowError> {
+        let Some((last, message)) = self.log.end().await? else { return Ok(None) };
+        if let Ok(message) = self.sealer.open(last, &message) {
+            return Ok(Some(message.position));
+        }
+        let first = self.log.extent().await?.first.max(1);
+        for sequence in (first..last).rev().take(limits::CLUSTER_JUNK) {
+            let Some(message) = self.log.message(sequence).await? else { continue };
+            if let Ok(message) = self.sealer.open(sequence, &message) {
+                return Ok(Some(message.position));
+            }
+        }
+        Err(too_much_junk(last))
+    }
+
+    /// Whose the first message of the cluster is from a sequence number on.
+    async fn first_from(&self, from: u64) -> Result<Option<LogPosition>, FollowError> {
+        let mut from = from;
+        for _ in 0..limits::CLUSTER_JUNK {
+            let Some((sequence, message)) = self.log.next(from).await? else { return Ok(None) };
+            if let Ok(message) = self.sealer.open(sequence, &message) {
+                return Ok(Some(message.position));
+            }
+            from = sequence + 1;
+        }
+        Err(too_much_junk(from))
     }
 
     /// Whether the log has all that is before the batch that is held, or has lost it: in both cases
     /// nobody else may have gone on.
     async fn fits_held(&self, held: LogPosition, last: u64) -> Result<(), FollowError> {
         let Some(Followed { position, .. }) = self.followed() else { return Ok(()) };
-        match self.owner(position.sequence).await? {
-            Some(owner) if owner == position => Ok(()),
+        match self.owner(position).await? {
+            Some(owner) if owner.is_of(&position) => Ok(()),
             Some(owner) => Err(self.diverged(owner.epoch).into()),
             None if position.sequence <= last => Ok(()),
             None => match self.end().await? {
@@ -504,8 +554,11 @@ impl Follower {
             return Ok(());
         }
         self.of = Some(position);
-        match self.owner(position.sequence).await? {
-            Some(owner) if owner == position => self.next = position.sequence + 1,
+        match self.owner(position).await? {
+            Some(owner) if owner.is_of(&position) => {
+                self.moved(position, owner).await?;
+                (self.next, self.of) = (owner.sequence + 1, Some(owner));
+            }
             Some(owner) => return Err(self.diverged(owner.epoch).into()),
             None if (extent.first..=extent.last).contains(&position.sequence) => {
                 self.next = position.sequence + 1;
@@ -543,13 +596,10 @@ impl Follower {
 
     /// Keeps or drops the last batch; false when it may be one that the log has lost.
     async fn settle(&mut self, held: LogPosition, last: u64) -> Result<bool, FollowError> {
-        let keep = if self.owner(held.sequence).await? == Some(held) {
-            true
-        } else {
+        let owner = self.owner(held).await?.filter(|it| it.is_of(&held));
+        if owner.is_none() {
             let before = self.followed().map_or(0, |it| it.position.sequence);
-            let next = self.log.next(before + 1).await?;
-            let Some((sequence, message)) = next else { return Ok(false) };
-            let next = self.sealer.open(sequence, &message)?.position;
+            let Some(next) = self.first_from(before + 1).await? else { return Ok(false) };
             let end = self.end().await?;
             if next.is_of(&held) && end.is_none_or(|it| it.is_of(&held)) && last < held.sequence {
                 return Ok(false);
@@ -559,13 +609,15 @@ impl Follower {
                 "the last batch here is not in the log, and another coordinator leads: it is dropped. \
                  Nobody was told of it, unless the log has lost it"
             );
-            false
-        };
+        }
         let resolve = move |mut replica: Replica| {
-            replica.resolve(keep)?;
+            replica.resolve(owner.is_some())?;
             Ok((replica, ()))
         };
         self.with(resolve).await?;
+        if let Some(owner) = owner {
+            self.moved(held, owner).await?;
+        }
         Ok(true)
     }
 
@@ -576,6 +628,14 @@ impl Follower {
         self.read.clear();
         self.of = None;
     }
+}
+
+fn too_much_junk(sequence: u64) -> FollowError {
+    FollowError::Journal(JournalError::LogDamaged(format!(
+        "around message {sequence} the cluster's log has more messages of somebody else's than can be \
+         passed over: let only coordinators publish there, and delete them (`nats stream rmm`), see \
+         docs/cluster.md"
+    )))
 }
 
 fn broken() -> JournalError {

@@ -13,7 +13,7 @@ use windlass_proto::limits;
 use windlass_proto::wire::subject::Prefix;
 
 use super::appender::Appender;
-use super::entry::{Entry, Sealer};
+use super::entry::{Entry, Part, Sealer};
 use super::files::Told;
 use super::follow::{FollowError, Follower};
 use super::stream::{Appended, Away, Extent, LogStream, patience};
@@ -43,7 +43,7 @@ struct Plan {
     snapshot: bool,
     /// Which cluster it is.
     cluster: u64,
-    messages: Vec<Vec<u8>>,
+    message: Bytes,
 }
 
 /// What a log lacks that the directory has.
@@ -144,9 +144,7 @@ impl Takeover<'_> {
                 Ok((replica, known))
             })
             .await?;
-        let end = self.log.end().await?;
-        let end = end.map(|(sequence, it)| self.sealer.open(sequence, &it)).transpose()?;
-        let end = end.map(|it| it.position);
+        let end = follower.end().await?;
         let goes_on = |end: LogPosition| end.sequence < extent.last || follower.is_of(&end);
         if !follower.is_ahead() && !end.is_none_or(goes_on) {
             return Err(Away("the log has gone another way meanwhile".to_owned()).into());
@@ -180,16 +178,17 @@ impl Takeover<'_> {
         let epoch = last_epoch.max(after.map_or(0, |it| it.epoch)).saturating_add(1);
         let before = LogPosition { epoch, term: random()?, sequence: extent.last };
         let entry = Entry::Epoch { after, snapshot, cluster, url: self.url.to_owned() };
-        let messages = self.sealer.seal(&entry, before, self.log.part_bytes())?;
-        Ok(Plan { before, after, held, snapshot, cluster, messages })
+        let parts = Part::of(&entry, self.log.part_bytes());
+        let [part] = parts.as_slice() else {
+            return Err(JournalError::LogMisfit("--advertise is too long".to_owned()).into());
+        };
+        let message = self.sealer.seal(part, before)?.into();
+        Ok(Plan { before, after, held, snapshot, cluster, message })
     }
 
     /// Appends the epoch; false when another entry came first.
     async fn append_epoch(&self, plan: &Plan, deadline: Instant) -> Result<bool, FollowError> {
-        let [message] = plan.messages.as_slice() else {
-            return Err(JournalError::LogMisfit("--advertise is too long".to_owned()).into());
-        };
-        let (message, last) = (Bytes::from(message.clone()), plan.before.sequence);
+        let (message, last) = (plan.message.clone(), plan.before.sequence);
         loop {
             let appended = self.log.append(last, message.clone()).await;
             match (appended, self.log.message(last + 1).await) {

@@ -122,3 +122,7 @@ pub const CLUSTER_LOOKS: usize = 5;
 
 /// Milliseconds between two of them: what a stream takes to have a message that others have heard.
 pub const CLUSTER_LOOK_MS: u64 = 10;
+
+/// Messages in a row that are not of the cluster and are passed over, where they have to be looked
+/// at one by one: some seconds' worth.
+pub const CLUSTER_JUNK: usize = 4_096;

@@ -18,6 +18,8 @@ families! {
         "Appends whose answer did not come or was a refusal, so that the log was read to find out.";
     RESTORED: Counter, "windlass_cluster_log_restored_total" []
         "Acknowledged messages that the log had lost and the leader has appended again.";
+    JUNK: Counter, "windlass_cluster_log_junk_total" []
+        "Messages of somebody else's that this leader met in the log and has passed over.";
     REFUSED: Counter, "windlass_cluster_writes_refused_total" []
         "Writes that were refused as another coordinator leads; the process ends after the first.";
     AWAY: Gauge, "windlass_cluster_log_away" []

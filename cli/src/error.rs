@@ -1,5 +1,6 @@
 //! How a command fails, and what the shell sees of it.
 
+use std::os::unix::process::CommandExt as _;
 use std::process::ExitCode;
 
 use windlass_coordinator::accept::ApiProblem;
@@ -20,6 +21,8 @@ pub(crate) enum CliError {
     Problem(Box<serde_json::Value>),
     /// What was waited for is not over, or may not be. Exit code 3.
     Open(Box<serde_json::Value>),
+    /// It handed over to another coordinator: the process starts itself anew, to follow.
+    Anew,
     /// Interrupted at once. Exit code 130, as shells have it.
     Interrupted,
 }
@@ -44,6 +47,8 @@ impl CliError {
             BROKEN_OFF.code,
             api::Code::Stopping.code(),
             api::Code::TimedOut.code(),
+            api::Code::Standby.code(),
+            api::Code::LeaderLost.code(),
         ];
         problem["code"].as_str().is_some_and(|it| passing.contains(&it))
     }
@@ -81,8 +86,18 @@ impl CliError {
                 ExitCode::from(3)
             }
             Self::Interrupted => ExitCode::from(130),
+            Self::Anew => anew(),
         }
     }
+}
+
+/// Replaces the process by one of the same command line.
+fn anew() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let Some(program) = arguments.next() else { return ExitCode::FAILURE };
+    let error = std::process::Command::new(program).args(arguments).exec();
+    output::message(&format!("it cannot start itself anew: {error}"));
+    ExitCode::FAILURE
 }
 
 /// A failure of the command as a problem document.

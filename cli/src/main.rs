@@ -46,6 +46,7 @@ use clap::FromArgMatches;
 use windlass_proto::limits;
 
 use crate::arguments::Arguments;
+use crate::error::CliError;
 
 fn main() -> ExitCode {
     // Any command may hold a secret for a moment.
@@ -74,12 +75,15 @@ fn main() -> ExitCode {
     // Once, with all that takes what is logged.
     telemetry::with(|it| log::start(&arguments.command.log_options(), it));
     descriptors::raise();
-    let code = match runtime.block_on(arguments.command.run()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => error.report(),
+    let ran = runtime.block_on(arguments.command.run());
+    // What starts the process anew comes after all that it has to tell.
+    let (code, anew) = match ran {
+        Ok(()) => (ExitCode::SUCCESS, None),
+        Err(error @ CliError::Anew) => (ExitCode::SUCCESS, Some(error)),
+        Err(error) => (error.report(), None),
     };
     runtime.block_on(telemetry::end());
     // What still blocks a thread, such as a read of standard input, is no reason to stay.
     runtime.shutdown_timeout(Duration::from_millis(limits::THREADS_END_MS));
-    code
+    anew.map_or(code, CliError::report)
 }

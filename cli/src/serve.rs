@@ -22,7 +22,7 @@ use crate::code::{JOURNAL_FAILED, NOT_STARTED};
 use crate::definition::Checked;
 use crate::error::CliError;
 use crate::options::duration;
-use crate::{output, signal};
+use crate::output;
 
 /// Where the API is served.
 #[derive(clap::Args)]
@@ -278,7 +278,7 @@ impl Bound {
         })
     }
 
-    /// Deploys the definitions, which were checked before, and serves until a signal comes or the
+    /// Deploys the definitions, which were checked before, and serves until `stop` completes or the
     /// journal fails; what other coordinators pass on is `passed`. Metrics are pushed meanwhile, where telemetry is on.
     pub(crate) async fn serve(
         self,
@@ -286,6 +286,7 @@ impl Bound {
         definitions: Vec<Checked>,
         data_dir: Option<&Path>,
         passed: Option<mpsc::Receiver<Passed>>,
+        stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), CliError> {
         let access = self.rules.clone().map(|rules| {
             // The data directory is locked by now.
@@ -323,7 +324,6 @@ impl Bound {
             None => {}
         }
         let listeners = Listeners { access, passed, ..listeners };
-        let stop = signal::stop();
         if let Some(admin) = admin {
             output::message(&format!("health and metrics on http://{admin}"));
         }

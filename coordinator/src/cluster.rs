@@ -25,16 +25,18 @@ mod follow;
 mod forward;
 mod lease;
 mod pipe;
+mod places;
+mod status;
 mod stream;
 mod takeover;
+mod watched;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{Context, ContextBuilder};
-use futures_util::StreamExt as _;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
@@ -47,16 +49,19 @@ use zeroize::Zeroizing;
 use appender::{Appender, Ended};
 use entry::{GROUP, Sealer};
 use follow::{FollowError, Follower};
-use forward::Line;
+use forward::{Line, Taken};
 use lease::Leases;
 use stream::{Away, LogStream, Made};
 use takeover::Takeover;
+use watched::{Watched, next_beat};
 
 use crate::journal::JournalError;
 use crate::journal::sled::{Options, SledJournal};
 
-pub use forward::{Forwarded, Forwarder, Passed};
+pub use forward::{Forwarded, Forwarder, MoveOrder, Passed};
 pub use lease::{Member, MemberRole};
+pub use status::{ClusterStatus, hand_over, status};
+pub use watched::{Leader, StandbyView};
 
 /// What a cluster's key is derived for.
 const PURPOSE: &[u8] = b"windlass cluster 1";
@@ -124,45 +129,6 @@ impl ClusterOptions {
     }
 }
 
-/// What a standby knows.
-#[derive(Clone, Debug, Default)]
-pub struct StandbyView {
-    /// Who leads and answers, if somebody does.
-    pub leader: Option<Leader>,
-    /// When there last was one, where there is none.
-    pub lost: Option<Instant>,
-}
-
-/// Who leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Leader {
-    /// The name of its process.
-    pub(super) id: String,
-    /// Where it answers.
-    pub url: String,
-}
-
-impl StandbyView {
-    /// True while requests can be passed on, or soon can be again.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        let patience = Duration::from_millis(limits::CLUSTER_READY_MS);
-        self.leader.is_some() || self.lost.is_some_and(|it| it.elapsed() < patience)
-    }
-
-    /// What the lease says; true where that is news.
-    fn see(&mut self, leader: Option<Leader>) -> bool {
-        if self.leader == leader {
-            return false;
-        }
-        if self.leader.is_some() {
-            self.lost = Some(Instant::now());
-        }
-        self.leader = leader;
-        true
-    }
-}
-
 /// A coordinator that waits for its turn.
 pub struct Standby {
     options: ClusterOptions,
@@ -172,6 +138,8 @@ pub struct Standby {
     id: String,
     view: Arc<watch::Sender<StandbyView>>,
     line: Arc<Line>,
+    /// Tells when the lease is given on to this one.
+    named: Arc<Notify>,
     /// When the bus was last found not to answer.
     unheard: Mutex<Option<Instant>>,
 }
@@ -181,6 +149,8 @@ pub struct Leadership {
     appender: Arc<Appender>,
     keeper: Arc<Keeper>,
     line: Arc<Line>,
+    forwarder: Forwarder,
+    moves: (mpsc::Sender<MoveOrder>, mpsc::Receiver<MoveOrder>),
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -203,7 +173,8 @@ impl Standby {
         let (prefix, cluster) = (options.prefix.clone(), options.name.clone());
         let line = Line::new(bus.clone(), prefix, cluster, options.sealer(), id.clone());
         let line = Arc::new(line);
-        Self { options, bus, directory, journal, id, view, line, unheard }
+        let named = Arc::default();
+        Self { options, bus, directory, journal, id, view, line, named, unheard }
     }
 
     /// Passes on what it is asked itself.
@@ -224,7 +195,9 @@ impl Standby {
         let leases = Arc::new(leases);
         let line = self.line.clone();
         tokio::spawn(async move { line.run().await });
-        tokio::spawn(watch_lease(leases.clone(), self.view.clone()));
+        let watched =
+            Watched { id: self.id.clone(), view: self.view.clone(), named: self.named.clone() };
+        tokio::spawn(watched.run(leases.clone()));
         let mut follower = self.follower(&log, &sealer).await?;
         let mut beats = tokio::time::interval(leases.beat());
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -235,7 +208,10 @@ impl Standby {
                     Ok(()) => follower.go_on().await,
                     error => error,
                 },
-                _ = beats.tick() => match self.beat(&leases, &log, &mut follower).await {
+                () = next_beat(&mut beats, &self.named) => match self
+                    .beat(&leases, &log, &mut follower)
+                    .await
+                {
                     None => Ok(()),
                     Some(held) => match self.take_over(held, follower, &log, &sealer, &leases).await {
                         Ok(led) => return Ok(led),
@@ -299,6 +275,7 @@ impl Standby {
             epoch: at.epoch,
             sequence: at.sequence,
             answers: false,
+            to: None,
             waits: follower.unfit().map(str::to_owned),
         }
     }
@@ -322,7 +299,14 @@ impl Standby {
             }
             unheard.is_some_and(|it| it.elapsed() < leases.lasts)
         };
-        if is_early || !matches!(looked, Ok(None)) || member.waits.is_some() {
+        // What is given on to this one is for nobody else to take.
+        let free = match looked {
+            Ok(None) => Some(0),
+            Ok(Some(held)) if held.is_given_to(&self.id) => Some(held.sequence),
+            _ => None,
+        };
+        let free = free.filter(|it| *it > 0 || !is_early)?;
+        if member.waits.is_some() {
             return None;
         }
         // Whoever is further ahead takes over sooner; where nobody is, this one catches up first.
@@ -331,7 +315,7 @@ impl Standby {
         }
         let member = Member { role: MemberRole::Leader, ..member };
         // What cannot be told is found out by the next beat.
-        leases.hold(0, &member).await.ok().flatten()
+        leases.hold(free, &member).await.ok().flatten()
     }
 
     async fn take_over(
@@ -367,8 +351,10 @@ impl Standby {
                 keeper.appender.send_replace(Some(appender.clone()));
                 let telling = tokio::spawn(tell_files(appender.clone(), self.directory.clone()));
                 let tasks = vec![keeping, telling];
-                let line = self.line.clone();
-                Ok((journal, Leadership { appender, keeper, line, tasks }))
+                let (line, forwarder) = (self.line.clone(), self.forwarder());
+                let moves = mpsc::channel(1);
+                let leads = Leadership { appender, keeper, line, forwarder, moves, tasks };
+                Ok((journal, leads))
             }
             Err(error) => {
                 keeping.abort();
@@ -437,45 +423,6 @@ impl Keeper {
     }
 }
 
-/// Knows who leads, as the lease says. Does not end by itself.
-async fn watch_lease(leases: Arc<Leases>, view: Arc<watch::Sender<StandbyView>>) {
-    let mut beats = tokio::time::interval(leases.beat());
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut heard = None;
-    loop {
-        if heard.is_none() {
-            heard = leases.heard().await.ok();
-        }
-        let came = async {
-            match &mut heard {
-                Some(heard) => heard.next().await,
-                None => std::future::pending().await,
-            }
-        };
-        let came = tokio::select! {
-            came = came => Some(came),
-            _ = beats.tick() => None,
-        };
-        if let Some(None) = came {
-            heard = None;
-        }
-        let said = came.flatten().and_then(|it| leases.read_lease(&it.payload));
-        // What was heard may be of one who is refused the lease, or not be in the stream yet.
-        for _ in 0..limits::CLUSTER_LOOKS {
-            let by = leases.look().await.ok().flatten().and_then(|it| it.by);
-            let is_so = said.as_ref().is_none_or(|said| {
-                by.as_ref().is_some_and(|it| (&it.id, it.answers) == (&said.id, said.answers))
-            });
-            let leader = by.filter(|it| it.answers).map(|it| Leader { id: it.id, url: it.url });
-            view.send_if_modified(|it| it.see(leader));
-            if is_so {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(limits::CLUSTER_LOOK_MS)).await;
-        }
-    }
-}
-
 async fn tell_files(appender: Arc<Appender>, directory: PathBuf) {
     let mut told = files::Told::default();
     let mut looks = tokio::time::interval(Duration::from_millis(limits::CLUSTER_FILES_MS));
@@ -498,22 +445,57 @@ async fn tell_files(appender: Arc<Appender>, directory: PathBuf) {
 }
 
 impl Leadership {
-    /// Returns when another coordinator leads or the log cannot be used.
-    pub async fn ended(&self) {
-        let mut ended = self.appender.ended();
-        let is_over = |it: &Option<Ended>| it.as_ref().is_some_and(|it| *it != Ended::Stopping);
-        if ended.wait_for(is_over).await.is_err() {
-            // The sender lives in `self`.
-            std::future::pending::<()>().await;
-        }
+    /// Tells when it ends.
+    #[must_use]
+    pub fn ends(&self) -> Ends {
+        Ends(self.appender.clone())
     }
 
     /// Requests that the other coordinators pass on, until they are not taken any more.
     #[must_use]
     pub fn passed(&self) -> mpsc::Receiver<Passed> {
         let (sender, passed) = mpsc::channel(limits::CLUSTER_PASSED);
-        tokio::spawn(forward::listen(self.line.clone(), sender, self.keeper.answers.clone()));
+        let taken = Taken { passed: sender, moves: self.moves.0.clone() };
+        tokio::spawn(forward::listen(self.line.clone(), taken, self.keeper.answers.clone()));
         passed
+    }
+
+    /// The next order to hand over.
+    pub async fn next_move(&mut self) -> Option<MoveOrder> {
+        self.moves.1.recv().await
+    }
+
+    /// Passes on what it is asked, to itself while it leads.
+    #[must_use]
+    pub fn forwarder(&self) -> Forwarder {
+        self.forwarder.clone()
+    }
+
+    /// The standby that can take over, by the address that it advertises or the name of its
+    /// process; the one that is furthest where none is named.
+    ///
+    /// # Errors
+    /// In words, when there is none.
+    pub async fn successor(&self, named: Option<&str>) -> Result<Member, String> {
+        let members = self.keeper.leases.members().await.map_err(|it| it.to_string())?;
+        let own = &self.keeper.member.id;
+        let mut standbys: Vec<_> = members
+            .into_iter()
+            .filter(|it| it.id != *own && it.role == MemberRole::Standby)
+            .filter(|it| named.is_none_or(|name| it.url == name || it.id == name))
+            .collect();
+        standbys.sort_by_key(|it| (it.waits.is_none(), it.sequence));
+        match (standbys.pop(), named) {
+            (Some(Member { waits: Some(waits), url, .. }), _) => {
+                Err(format!("{url} cannot take over: it {waits}"))
+            }
+            (Some(member), _) => Ok(member),
+            (None, Some(name)) => Err(format!(
+                "there is no standby `{name}`: write the address of one, as `windlass cluster status` \
+                 shows it"
+            )),
+            (None, None) => Err("there is no standby".to_owned()),
+        }
     }
 
     /// Why it has ended, where that was not this process's own doing.
@@ -538,59 +520,44 @@ impl Leadership {
         });
     }
 
-    /// Gives the lease back, once the journal is closed: another one takes over at once.
-    pub async fn release(self) {
+    /// Gives the lease on, or back, once the journal is closed: that one, or another one, takes
+    /// over at once.
+    pub async fn release(self, to: Option<Member>) {
         self.appender.end(Ended::Stopping);
-        for task in &self.tasks {
+        let at = self.appender.last_if_idle();
+        for task in self.tasks {
             task.abort();
+            // One that renews the lease a moment later would take back what is given on.
+            let _ = task.await;
         }
-        let held = *self.keeper.held.borrow();
-        self.keeper.leases.release(held).await;
+        let (leases, own) = (&self.keeper.leases, &self.keeper.member);
+        // It may have been renewed in the moment in which that was ended.
+        let seen = leases.look().await.ok().flatten();
+        let seen = seen.filter(|it| it.by.as_ref().is_some_and(|it| it.id == own.id));
+        let held = seen.map_or(*self.keeper.held.borrow(), |it| it.sequence);
+        let to = to.map(|it| it.id);
+        if to.is_some() {
+            let (epoch, sequence) = (at.epoch, at.sequence);
+            let member = Member { to, epoch, sequence, ..own.clone() };
+            if matches!(leases.hold(held, &member).await, Ok(Some(_))) {
+                return;
+            }
+        }
+        leases.release(held).await;
     }
 }
 
-/// Who is there, and how far the log goes.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct ClusterStatus {
-    /// The cluster.
-    pub cluster: String,
-    /// The sequence number of the last message of the log.
-    pub sequence: u64,
-    /// Messages in the log.
-    pub messages: u64,
-    /// Messages that are missing in the middle of it.
-    pub missing: u64,
-    /// The coordinators that were heard of a moment ago.
-    pub members: Vec<Member>,
-}
+/// Tells when a leadership ends.
+pub struct Ends(Arc<Appender>);
 
-/// Asks the bus how a cluster stands.
-///
-/// # Errors
-/// When it does not answer, or there is no such cluster.
-pub async fn status(options: &ClusterOptions, bus: &Bus) -> Result<ClusterStatus, JournalError> {
-    let asked = async {
-        let context = options.context(bus);
-        for what in ["log", "leases"] {
-            // Looking must not make a cluster.
-            let name = options.made(what, String::new()).name;
-            context.get_stream(&name).await.map_err(Away::of)?;
+impl Ends {
+    /// Returns when another coordinator leads or the log cannot be used.
+    pub async fn ended(&mut self) {
+        let mut ended = self.0.ended();
+        let is_over = |it: &Option<Ended>| it.as_ref().is_some_and(|it| *it != Ended::Stopping);
+        if ended.wait_for(is_over).await.is_err() {
+            // The sender lives in `self`.
+            std::future::pending::<()>().await;
         }
-        let log = options.log(bus).await?;
-        let leases = options.leases(bus, options.sealer()).await?;
-        let extent = log.extent().await?;
-        let missing = extent.missing();
-        Ok::<_, Away>(ClusterStatus {
-            cluster: options.name.clone(),
-            sequence: extent.last,
-            messages: extent.messages,
-            missing,
-            members: leases.members().await?,
-        })
-    };
-    let patience = Duration::from_millis(limits::CLUSTER_STATUS_MS);
-    let answered = tokio::time::timeout(patience, asked).await;
-    answered.map_err(|_| JournalError::LogAway)?.map_err(|away| {
-        JournalError::LogMisfit(format!("the cluster `{}` cannot be read: {away}", options.name))
-    })
+    }
 }

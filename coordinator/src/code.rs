@@ -463,6 +463,11 @@ codes! {
         "A standby has passed the request on to the leader of the cluster, which was lost before it \
          answered. What was asked may have been done or not: look, or repeat starts under the same \
          `Idempotency-Key`, of which each makes one instance however often it is sent.";
+    /// The leader stays.
+    NotMoved = "WL0626", 409, "Leadership not moved",
+        "The leader of a cluster was asked to hand over to another coordinator, and `detail` says why \
+         it did not, or that it is not known to have. `windlass cluster status` shows who leads, the \
+         addresses of the others, and under WAITS what keeps one from taking over.";
     /// The log cannot be read.
     LogDamaged = "WL0623", 503, "Cluster log unreadable",
         "The log of the cluster lacks a message in the middle, or begins with one that cannot be opened. \

@@ -9,6 +9,7 @@ mod definitions;
 mod early;
 mod functions;
 mod handle;
+mod leadership;
 mod log;
 mod measured;
 mod operate;

@@ -266,6 +266,9 @@ pub enum AuditAction {
     /// The coordinator was restored from a backup.
     #[serde(rename = "backup.restored")]
     BackupRestored,
+    /// A leader of a cluster was told to hand over to another coordinator.
+    #[serde(rename = "cluster.moved")]
+    LeadershipMoved,
     /// A call of a task was refused by the egress policy of its worker.
     #[serde(rename = "egress.denied")]
     EgressDenied,

@@ -1,6 +1,8 @@
 //! Coordinators of one cluster as processes of their own, over a real NATS server: what was
 //! acknowledged is there after the leader is gone, and nobody but the leader acknowledges anything.
 
+mod three;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -12,7 +14,7 @@ use tokio::sync::watch;
 use windlass_proto::metric::table;
 
 use crate::support::client::{Answer, Api};
-use crate::support::command::windlass;
+use crate::support::command::{Output, windlass};
 use crate::support::fleet::{Role, joined};
 use crate::support::nats::{Bus, Nats};
 use crate::support::until::{SOON, until, within};
@@ -39,7 +41,9 @@ fn failovers() -> usize {
 
 /// Coordinators that share a bus and a key.
 struct Coordinators {
-    nats: Nats,
+    url: String,
+    /// The server, where there is one alone.
+    nats: Option<Nats>,
     folder: tempfile::TempDir,
     roles: Vec<Role>,
 }
@@ -47,19 +51,31 @@ struct Coordinators {
 impl Coordinators {
     /// Makes the key and `count` command lines, and starts the first, which leads.
     async fn start(count: usize) -> Self {
-        let (nats, folder) = (Nats::start().await, tempfile::tempdir().unwrap());
-        let mut all = Self { nats, folder, roles: Vec::new() };
-        let (key, url) = (all.key().display().to_string(), all.nats.url());
+        let nats = Nats::start().await;
+        let mut all = Self::on(&nats.url(), count, &[]);
+        all.nats = Some(nats);
+        all.roles[0].launch();
+        all.leads(0).await;
+        all
+    }
+
+    /// The command lines of `count` coordinators over the servers at `url`.
+    fn on(url: &str, count: usize, flags: &[&str]) -> Self {
+        let (url, folder) = (url.to_owned(), tempfile::tempdir().unwrap());
+        let mut all = Self { url: url.clone(), nats: None, folder, roles: Vec::new() };
+        let key = all.key().display().to_string();
         for index in 0..count {
             let data = all.data(index).display().to_string();
             let words = ["coordinator", "--bind", "127.0.0.1:0", "--data-dir", &data, "--nats"];
             let more = [&url, "--key-file", &key, "--cluster", "c", "--cluster-lease", LEASE];
-            let words = words.iter().chain(&more).map(|it| (*it).to_owned()).collect();
-            all.roles.push(Role::new("a coordinator", words));
+            let words = words.iter().chain(&more).chain(flags).map(|it| (*it).to_owned());
+            all.roles.push(Role::new("a coordinator", words.collect()));
         }
-        all.roles[0].launch();
-        all.leads(0).await;
         all
+    }
+
+    fn nats(&mut self) -> &mut Nats {
+        self.nats.as_mut().expect("there is one server")
     }
 
     fn key(&self) -> PathBuf {
@@ -88,13 +104,22 @@ impl Coordinators {
 
     /// What `windlass cluster status` says once `is_so`.
     async fn status(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-        let (key, url) = (self.key().display().to_string(), self.nats.url());
+        let (key, url) = (self.key().display().to_string(), self.url.clone());
         until(SOON, what, async || {
             let words = ["cluster", "status", "c", "--key-file", &key, "--nats", &url];
-            let status = windlass(&words).await.exits(0).json();
+            // A server that has just come back may not know its streams yet.
+            let asked = windlass(&words).await;
+            let status = (asked.code == Some(0)).then(|| asked.json())?;
             is_so(&status).then_some(status)
         })
         .await
+    }
+
+    /// Has another one lead.
+    async fn moves(&self, to: &str) -> Output {
+        let (key, url) = (self.key().display().to_string(), self.url.clone());
+        let words = ["cluster", "move", "c", "--to", to, "--key-file", &key, "--nats", &url];
+        windlass(&words).await
     }
 
     /// Waits until a standby has all that the log has.
@@ -111,7 +136,7 @@ impl Coordinators {
     async fn worker(&self) -> Role {
         let key = self.key().display().to_string();
         let made = windlass(&["coordinator", "key", "--key-file", &key]).await.exits(0);
-        let url = self.nats.url();
+        let url = self.url.clone();
         let words = ["worker", "--nats", &url, "--name", "w"].map(str::to_owned).to_vec();
         let mut worker = Role::new("a worker", words);
         let key = made.stdout.trim().to_owned();
@@ -231,11 +256,10 @@ async fn a_standby_takes_over_with_all_that_was_acknowledged() {
     let worker = all.worker().await;
     let workflow = leader.deploy(ENDS).await;
     let standby = all.follows(1).await;
-    answers_as_the_leader(&standby, &leader, &workflow).await;
+    let through_standby = answers_as_the_leader(&standby, &leader, &workflow).await;
 
-    // Clients ask the standby alone, wherever the leader is.
     let load = Load::begin(&leader, &workflow);
-    let mut gaps = Vec::new();
+    let (mut gaps, mut standby) = (Vec::new(), standby);
     for round in 0..failovers() {
         let (leads, waits) = (round % 2, (round + 1) % 2);
         load.goes_on(20).await;
@@ -247,14 +271,31 @@ async fn a_standby_takes_over_with_all_that_was_acknowledged() {
         load.goes_on(1).await;
         gaps.push(begun.elapsed().as_millis());
         load.goes_on(10).await;
-        all.follows(leads).await;
+        standby = all.follows(leads).await;
     }
-    let acknowledged = load.end().await;
+    // Handed over in an orderly way: who asks the next leader waits for it.
+    all.caught_up_soon().await;
+    leader.moved(&standby.base());
+    load.goes_on(10).await;
+    let (leads, waits) = (failovers() % 2, (failovers() + 1) % 2);
+    let refused = all.moves("http://127.0.0.1:1").await;
+    assert!(refused.stderr.contains("there is no standby"), "{}", refused.stderr);
+    let begun = std::time::Instant::now();
+    all.moves(&standby.base()).await.exits(0);
+    let took = begun.elapsed().as_millis();
+    load.goes_on(10).await;
+    assert_eq!(all.leads(waits).await.base(), standby.base());
+    println!("cluster: moved in {took} ms");
+    let trail = std::fs::read_to_string(all.data(leads).join("audit.jsonl")).unwrap();
+    assert_eq!(trail.matches("\"cluster.moved\"").count(), 2, "one was refused: {trail}");
+    all.caught_up_soon().await;
+    let mut acknowledged = load.end().await;
+    acknowledged.insert(through_standby, 1);
     println!("cluster: {} starts, gaps of {gaps:?} ms", acknowledged.len());
     all_ended(&leader, &acknowledged).await;
     let metrics = leader.get("/metrics").await;
     let metrics = metrics.body.as_str().unwrap();
-    let told = format!("windlass_cluster_epoch {}\n", failovers() + 1);
+    let told = format!("windlass_cluster_epoch {}\n", failovers() + 2);
     assert!(metrics.contains(&told), "{metrics}");
     for family in table::cluster::PART.families {
         assert!(metrics.contains(family.name), "{} is not shown", family.name);
@@ -264,7 +305,8 @@ async fn a_standby_takes_over_with_all_that_was_acknowledged() {
 }
 
 /// What a standby is asked, the leader answers: lists, large bodies and answers, streams, errors.
-async fn answers_as_the_leader(standby: &Api, leader: &Api, workflow: &Value) {
+/// Gives the id of an instance that was started with the number 1.
+async fn answers_as_the_leader(standby: &Api, leader: &Api, workflow: &Value) -> String {
     standby.get("/healthz").await.ok();
     standby.get("/readyz").await.ok();
     let listed = standby.get("/v1/workflows").await;
@@ -291,6 +333,7 @@ async fn answers_as_the_leader(standby: &Api, leader: &Api, workflow: &Value) {
     assert!(cancelled.status.as_u16() < 500, "{cancelled:?}");
     let trail = standby.get("/v1/audit?limit=100").await.ok().to_string();
     assert!(trail.contains(&format!("\"via\":\"{}\"", standby.base())), "{trail}");
+    id
 }
 
 impl Coordinators {
@@ -351,7 +394,7 @@ async fn a_leader_that_stood_still_writes_nothing_and_a_log_or_directory_that_is
     // The log loses its last message while nobody leads: who has it appends it again.
     all.roles[0].kill().await;
     assert_eq!(windlass(&["fsck", &fsck]).await.exits(0).json()["misfits"], json!([]));
-    let mut bus = Bus::connect(all.nats.port()).await;
+    let mut bus = Bus::connect(all.nats().port()).await;
     let info = bus.request(&format!("$JS.API.STREAM.INFO.{LOG}"), "").await;
     let last = info["state"]["last_seq"].as_u64().unwrap();
     let order = json!({ "seq": last }).to_string();
@@ -390,7 +433,7 @@ async fn a_leader_that_stood_still_writes_nothing_and_a_log_or_directory_that_is
     all.caught_up().await;
 
     // While NATS is away new work is refused, and it goes on afterwards.
-    all.nats.kill().await;
+    all.nats().kill().await;
     let refused = until(SOON, "a start that is refused", async || {
         let answer = try_start(&fourth, &workflow, "start-5", 5).await?;
         (answer.body["code"] == "WL0622").then_some(answer)
@@ -401,7 +444,7 @@ async fn a_leader_that_stood_still_writes_nothing_and_a_log_or_directory_that_is
         (503, &"1".parse().unwrap())
     );
     fourth.get("/v1/instances").await.ok();
-    all.nats.restart().await;
+    all.nats().restart().await;
     acknowledged.extend([started(&fourth, 5).await]);
 
     // What only the other one has left is all there is.
@@ -415,8 +458,9 @@ async fn a_leader_that_stood_still_writes_nothing_and_a_log_or_directory_that_is
 #[tokio::test(flavor = "multi_thread")]
 async fn a_single_coordinator_moves_into_a_cluster_and_not_back_by_accident() {
     let nats = Nats::start().await;
-    let mut all = Coordinators { nats, folder: tempfile::tempdir().unwrap(), roles: Vec::new() };
-    let (key, url) = (all.key().display().to_string(), all.nats.url());
+    let mut all = Coordinators::on(&nats.url(), 0, &[]);
+    all.nats = Some(nats);
+    let (key, url) = (all.key().display().to_string(), all.url.clone());
     for index in 0..2 {
         let data = all.data(index).display().to_string();
         let words = ["coordinator", "--bind", "127.0.0.1:0", "--data-dir", &data];

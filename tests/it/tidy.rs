@@ -229,7 +229,7 @@ fn every_limit_is_used_and_has_a_reason() {
 
 /// Where numbers stand that are no bounds of ours: those of a format, of another's specification, of
 /// what values weigh, pixels of a picture, and of the measuring tool.
-const NO_BOUNDS: [&str; 34] = [
+const NO_BOUNDS: [&str; 35] = [
     "cli/src/command/bench/",
     "cli/src/command/dev.rs",
     "cli/src/options/retention.rs",
@@ -238,6 +238,7 @@ const NO_BOUNDS: [&str; 34] = [
     "coordinator/src/backup/archive.rs",
     "coordinator/src/backup/seal.rs",
     "coordinator/src/cluster/entry.rs",
+    "coordinator/src/cluster/pipe.rs",
     "coordinator/src/engine/instance/held.rs",
     "coordinator/src/file.rs",
     "coordinator/src/identity/keys.rs",

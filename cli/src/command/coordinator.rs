@@ -10,7 +10,7 @@ pub(super) use key::pool;
 use backups::BackupArgs;
 use cluster::{ClusterArgs, Led};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ use crate::error::CliError;
 use crate::memory::MemoryOptions;
 use crate::options::{InboundOptions, JournalOptions, RetentionOptions, duration};
 use crate::secret_options::{IdentityArgs, SecretArgs};
-use crate::serve::{QuotaOptions, ServeOptions};
+use crate::serve::{Bound, QuotaOptions, ServeOptions};
 use crate::telemetry::{self, TelemetryOptions, Told};
 use crate::{output, signal};
 
@@ -268,21 +268,33 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
     };
     let coordinator =
         opened.map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))??;
-    let passed = led.as_ref().map(Led::passed);
-    let serving = bound.serve(&coordinator, definitions, Some(&*tokens), passed);
-    let served = match &mut led {
-        Some(led) => led.while_leading(serving).await,
-        None => serving.await,
-    };
+    let served = serve(&coordinator, bound, definitions, &tokens, &mut led).await;
     led.iter().for_each(Led::stop_soon);
     tokio::select! {
         () = close(coordinator) => {}
         () = signal::stop() => return Err(CliError::Interrupted),
     }
-    if let Some(led) = led {
-        led.release().await;
+    match led {
+        Some(led) => led.release(served).await,
+        None => served,
     }
-    served
+}
+
+/// Serves until the process is to end, or another coordinator is to lead.
+async fn serve(
+    coordinator: &Coordinator,
+    bound: Bound,
+    definitions: Vec<definition::Checked>,
+    data_dir: &Path,
+    led: &mut Option<Led>,
+) -> Result<(), CliError> {
+    let (stop, data_dir) = (signal::stop(), Some(data_dir));
+    let Some(led) = led else {
+        return bound.serve(coordinator, definitions, data_dir, None, stop).await;
+    };
+    let (passed, stop) = (Some(led.passed()), led.until_handed_over(&bound, stop)?);
+    let serving = bound.serve(coordinator, definitions, data_dir, passed, stop);
+    led.while_leading(coordinator, serving).await
 }
 
 /// The bus, which need not be there yet.

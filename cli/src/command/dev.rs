@@ -120,7 +120,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let served = match embedded.with_functions(definitions).await {
         Ok(definitions) => {
             let data_dir = Some(&*args.data_dir);
-            bound.serve(&embedded.coordinator, definitions, data_dir, None).await
+            bound.serve(&embedded.coordinator, definitions, data_dir, None, signal::stop()).await
         }
         Err(error) => Err(error),
     };

@@ -117,11 +117,9 @@ pub async fn serve(
     let push = pusher.flatten().map(|it| it.start(metrics::source(&api)));
     let mut router = routes::routes(api.clone(), admin.is_none());
     // Which host is meant is for who was asked to say.
-    let onward = Onward {
-        router: router.clone(),
-        sockets: api.sockets.clone(),
-        certified: tls.as_ref().is_some_and(|it| it.requires_clients()),
-    };
+    let certified = tls.as_ref().is_some_and(|it| it.requires_clients());
+    let (own, sockets) = (router.clone(), api.sockets.clone());
+    let mut onward = passed.map(|passed| Onward { passed, router: own, sockets, certified });
     if exposure == Exposure::Loopback {
         router = router.layer(axum::middleware::from_fn(gate::loopback_host));
     }
@@ -140,7 +138,7 @@ pub async fn serve(
         (JoinSet::new(), JoinSet::new(), JoinSet::new());
     tokio::select! {
         () = main.take(api.closing(), &mut connections) => {}
-        () = optional(passed.map(|it| onward.take(it, api.closing(), &mut others))) => {}
+        () = optional(onward.as_mut().map(|it| it.take(api.closing(), &mut others))) => {}
         () = optional(admin.as_ref().map(|it| it.take(api.closing(), &mut probes))) => {}
         () = optional(following.map(Tls::follow)) => {}
         () = optional(access.map(|it| it.follow(|change| told(&api, change)))) => {}
@@ -149,6 +147,9 @@ pub async fn serve(
     drop((main, admin));
     api.close();
     let drained = async {
+        if let Some(mut onward) = onward {
+            onward.rest(api.closing(), &mut others).await;
+        }
         while connections.join_next().await.is_some() {}
         while probes.join_next().await.is_some() {}
         while others.join_next().await.is_some() {}
@@ -293,6 +294,7 @@ impl Door {
 
 /// What the other coordinators of a cluster pass on.
 struct Onward {
+    passed: mpsc::Receiver<Passed>,
     router: Router,
     sockets: Arc<Sockets>,
     /// True where only clients with a certificate are let in.
@@ -301,33 +303,39 @@ struct Onward {
 
 impl Onward {
     /// Takes them. Does not end by itself.
-    async fn take(
-        self,
-        mut passed: mpsc::Receiver<Passed>,
-        closing: &Closing,
-        connections: &mut JoinSet<()>,
-    ) {
+    async fn take(&mut self, closing: &Closing, connections: &mut JoinSet<()>) {
         loop {
             let next = tokio::select! {
-                next = passed.recv() => next,
+                next = self.passed.recv() => next,
                 Some(_) = connections.join_next() => continue,
             };
             let Some(passed) = next else { return std::future::pending().await };
-            // Whoever was to let nobody in without a certificate is not configured as this one is.
-            let Some(mut client) = Client::read(&passed) else { continue };
-            let certificate = client.certificate();
-            if self.certified && certificate.is_none() {
-                tracing::warn!(via = %client.via, "a request without a certificate was passed on");
-                continue;
-            }
-            let Some(place) = self.sockets.enter(client.address) else { continue };
-            let (router, closing) = (self.router.clone(), closing.clone());
-            connections.spawn(async move {
-                let stop = closing.closed();
-                connection::passed(passed.stream, certificate, client.via, place, router, stop)
-                    .await;
-            });
+            self.serve(passed, closing, connections);
         }
+    }
+
+    /// Takes no more but those that were welcome already.
+    async fn rest(&mut self, closing: &Closing, connections: &mut JoinSet<()>) {
+        self.passed.close();
+        while let Some(passed) = self.passed.recv().await {
+            self.serve(passed, closing, connections);
+        }
+    }
+
+    fn serve(&self, passed: Passed, closing: &Closing, connections: &mut JoinSet<()>) {
+        // Whoever was to let nobody in without a certificate is not configured as this one is.
+        let Some(mut client) = Client::read(&passed) else { return };
+        let certificate = client.certificate();
+        if self.certified && certificate.is_none() {
+            tracing::warn!(via = %client.via, "a request without a certificate was passed on");
+            return;
+        }
+        let Some(place) = self.sockets.enter(client.address) else { return };
+        let (router, closing) = (self.router.clone(), closing.clone());
+        connections.spawn(async move {
+            let (stream, stop) = (passed.stream, closing.closed());
+            connection::passed(stream, certificate, client.via, place, router, stop).await;
+        });
     }
 }
 

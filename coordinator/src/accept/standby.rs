@@ -1,9 +1,9 @@
 //! What a coordinator answers while another one of its cluster leads: what that one answers.
 //!
 //! A request goes to the leader as HTTP in a pipe of its own, with what this coordinator knows of
-//! who sends it. There it is served as any other one is, so that who may do what, and what the audit
-//! trail says of it, are the same. What has a length or an end that does not come is broken off here
-//! as well: half an answer never looks whole.
+//! who sends it. There it is served as any other one is, so that who may do what, and what the
+//! audit trail says of it, are the same. What has a length or an end that does not come is broken
+//! off here as well: half an answer never looks whole.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
@@ -280,11 +280,39 @@ impl Drop for Coming {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
     use axum::body::Body;
     use axum::extract::Request;
     use axum::http::header;
+    use windlass_proto::time::Timestamp;
 
-    use super::onward;
+    use crate::cluster::Passed;
+
+    use super::{Client, Shown, onward};
+
+    #[test]
+    fn the_leader_is_told_who_sends_a_request() {
+        let certificate = Shown {
+            subject: "CN=ada,O=ops".into(),
+            groups: vec!["ops".into()],
+            fingerprint: [7; 32],
+            ends: Some(Timestamp(9)),
+        };
+        let said = Client {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            via: "https://b.example:7400".into(),
+            certificate: Some(certificate),
+        };
+        let said = serde_json::to_string(&said).unwrap_or_default();
+        let (stream, _) = tokio::io::duplex(1);
+        let read = Client::read(&Passed { said, stream });
+        let Some(mut client) = read else { unreachable!("it was just written") };
+        assert_eq!(client.address, IpAddr::V4(Ipv4Addr::LOCALHOST));
+        assert_eq!(&*client.via, "https://b.example:7400");
+        let shown = client.certificate().map(|it| (it.subject.clone(), it.groups.clone()));
+        assert_eq!(shown, Some(("CN=ada,O=ops".into(), vec!["ops".into()])));
+    }
 
     #[test]
     fn what_is_about_the_connection_stays_here() {

@@ -15,6 +15,7 @@ use windlass_proto::limits;
 
 use super::entry::{Assembler, Entry, Sealer};
 use super::files;
+use super::places::{end, first_from, owner};
 use super::stream::{Away, Extent, LogStream};
 use crate::journal::JournalError;
 use crate::journal::replicated::{Followed, LogPosition};
@@ -427,20 +428,6 @@ impl Follower {
         ))
     }
 
-    /// Whose message is at a place that is known here: the entry that was meant for it, further on
-    /// where somebody else's message had come before it, or another one's.
-    async fn owner(&self, meant: LogPosition) -> Result<Option<LogPosition>, FollowError> {
-        for sequence in (meant.sequence..).take(limits::CLUSTER_JUNK) {
-            let Some(message) = self.log.message(sequence).await? else { return Ok(None) };
-            // One entry of a leadership was under way, so its next end is that one's.
-            let opened = self.sealer.open(sequence, &message).ok();
-            if let Some(opened) = opened.filter(|it| it.ends() || !it.position.is_of(&meant)) {
-                return Ok(Some(opened.position));
-            }
-        }
-        Err(too_much_junk(meant.sequence))
-    }
-
     /// What is here is in the log at another place than was meant.
     async fn moved(&mut self, from: LogPosition, to: LogPosition) -> Result<(), JournalError> {
         match from == to {
@@ -458,44 +445,15 @@ impl Follower {
         Ok(self.sealer.open(extent.first, &message)?.into_epoch())
     }
 
-    /// Whose the last message of the cluster is that is there.
-    pub(super) async fn end(&self) -> Result<Option<LogPosition>, FollowError> {
-        let Some((last, message)) = self.log.end().await? else { return Ok(None) };
-        if let Ok(message) = self.sealer.open(last, &message) {
-            return Ok(Some(message.position));
-        }
-        let first = self.log.extent().await?.first.max(1);
-        for sequence in (first..last).rev().take(limits::CLUSTER_JUNK) {
-            let Some(message) = self.log.message(sequence).await? else { continue };
-            if let Ok(message) = self.sealer.open(sequence, &message) {
-                return Ok(Some(message.position));
-            }
-        }
-        Err(too_much_junk(last))
-    }
-
-    /// Whose the first message of the cluster is from a sequence number on.
-    async fn first_from(&self, from: u64) -> Result<Option<LogPosition>, FollowError> {
-        let mut from = from;
-        for _ in 0..limits::CLUSTER_JUNK {
-            let Some((sequence, message)) = self.log.next(from).await? else { return Ok(None) };
-            if let Ok(message) = self.sealer.open(sequence, &message) {
-                return Ok(Some(message.position));
-            }
-            from = sequence + 1;
-        }
-        Err(too_much_junk(from))
-    }
-
     /// Whether the log has all that is before the batch that is held, or has lost it: in both cases
     /// nobody else may have gone on.
     async fn fits_held(&self, held: LogPosition, last: u64) -> Result<(), FollowError> {
         let Some(Followed { position, .. }) = self.followed() else { return Ok(()) };
-        match self.owner(position).await? {
+        match owner(&self.log, &self.sealer, position).await? {
             Some(owner) if owner.is_of(&position) => Ok(()),
             Some(owner) => Err(self.diverged(owner.epoch).into()),
             None if position.sequence <= last => Ok(()),
-            None => match self.end().await? {
+            None => match end(&self.log, &self.sealer).await? {
                 Some(end) if !end.is_of(&position) && !end.is_of(&held) => {
                     Err(self.diverged(end.epoch).into())
                 }
@@ -554,7 +512,7 @@ impl Follower {
             return Ok(());
         }
         self.of = Some(position);
-        match self.owner(position).await? {
+        match owner(&self.log, &self.sealer, position).await? {
             Some(owner) if owner.is_of(&position) => {
                 self.moved(position, owner).await?;
                 (self.next, self.of) = (owner.sequence + 1, Some(owner));
@@ -575,7 +533,7 @@ impl Follower {
         first: u64,
         last: u64,
     ) -> Result<(), FollowError> {
-        let Some(end) = self.end().await? else {
+        let Some(end) = end(&self.log, &self.sealer).await? else {
             return Err(Away("the log was emptied a moment ago".to_owned()).into());
         };
         if last < position.sequence && end.is_of(&position) {
@@ -596,11 +554,13 @@ impl Follower {
 
     /// Keeps or drops the last batch; false when it may be one that the log has lost.
     async fn settle(&mut self, held: LogPosition, last: u64) -> Result<bool, FollowError> {
-        let owner = self.owner(held).await?.filter(|it| it.is_of(&held));
+        let owner = owner(&self.log, &self.sealer, held).await?.filter(|it| it.is_of(&held));
         if owner.is_none() {
             let before = self.followed().map_or(0, |it| it.position.sequence);
-            let Some(next) = self.first_from(before + 1).await? else { return Ok(false) };
-            let end = self.end().await?;
+            let Some(next) = first_from(&self.log, &self.sealer, before + 1).await? else {
+                return Ok(false);
+            };
+            let end = end(&self.log, &self.sealer).await?;
             if next.is_of(&held) && end.is_none_or(|it| it.is_of(&held)) && last < held.sequence {
                 return Ok(false);
             }
@@ -628,14 +588,6 @@ impl Follower {
         self.read.clear();
         self.of = None;
     }
-}
-
-fn too_much_junk(sequence: u64) -> FollowError {
-    FollowError::Journal(JournalError::LogDamaged(format!(
-        "around message {sequence} the cluster's log has more messages of somebody else's than can be \
-         passed over: let only coordinators publish there, and delete them (`nats stream rmm`), see \
-         docs/cluster.md"
-    )))
 }
 
 fn broken() -> JournalError {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -49,6 +49,8 @@ struct Welcome {
 enum Purpose {
     /// A request, of whom somebody else says the rest.
     Request(String),
+    /// To hand over, for whom and to whom.
+    Move { by: String, to: String },
 }
 
 /// How a process of a cluster speaks with the others.
@@ -162,6 +164,15 @@ impl Forwarder {
         self.view.borrow().clone()
     }
 
+    /// Returns when another coordinator answers, or nobody does for a while.
+    pub async fn answered(&self) {
+        let mut view = self.view.subscribe();
+        let own = &self.line.id;
+        let other = view.wait_for(|it| it.leader.as_ref().is_some_and(|it| it.id != *own));
+        // Whoever waits here for longer is told so.
+        let _ = timeout(Duration::from_millis(limits::CLUSTER_ELECTION_MS), other).await;
+    }
+
     /// A way to the leader for one request, of which `said` tells what the leader needs to know.
     /// While nobody leads it waits a moment; none where that was not enough. Nothing has been asked
     /// for then.
@@ -195,13 +206,67 @@ pub struct Passed {
     pub stream: DuplexStream,
 }
 
+/// Somebody who has the cluster's key wants another coordinator to lead.
+#[derive(Debug)]
+pub struct MoveOrder {
+    /// Who, as they say.
+    pub by: String,
+    /// Which one: the address that it advertises, or the name of its process.
+    pub to: String,
+    answer: DuplexStream,
+}
+
+/// What is answered to that.
+#[derive(Serialize, Deserialize)]
+struct MoveAnswer {
+    refused: Option<String>,
+}
+
+impl MoveOrder {
+    /// Says whether it is done; why not, where it is not.
+    pub async fn answer(mut self, refused: Option<String>) {
+        let Ok(mut line) = serde_json::to_vec(&MoveAnswer { refused }) else { return };
+        line.push(b'\n');
+        // Whoever asked may be gone: they look at how the cluster stands.
+        let _ = self.answer.write_all(&line).await;
+        let _ = self.answer.shutdown().await;
+    }
+}
+
+impl Line {
+    /// Asks the leader to hand over; why it does not, where it does not.
+    pub(super) async fn ask_to_move(
+        &self,
+        leader: &str,
+        by: String,
+        to: String,
+    ) -> Result<(), String> {
+        let lost = || "the leader does not answer: see `windlass cluster status`".to_owned();
+        let purpose = serde_json::to_vec(&Purpose::Move { by, to }).map_err(|_| lost())?;
+        let pipe = self.open(leader).await.ok_or_else(lost)?;
+        pipe.say(&purpose).await.map_err(|_| lost())?;
+        let mut answer = Vec::new();
+        let read = pipe.start().take(limits::CLUSTER_CLIENT_BYTES as u64);
+        let patience = Duration::from_millis(limits::CLUSTER_STATUS_MS);
+        let read = timeout(patience, async { { read }.read_to_end(&mut answer).await }).await;
+        if !matches!(read, Ok(Ok(_))) {
+            return Err(lost());
+        }
+        let answer: MoveAnswer = serde_json::from_slice(&answer).map_err(|_| lost())?;
+        answer.refused.map_or(Ok(()), Err)
+    }
+}
+
+/// Where what others send a leader goes.
+pub(super) struct Taken {
+    pub(super) passed: mpsc::Sender<Passed>,
+    pub(super) moves: mpsc::Sender<MoveOrder>,
+}
+
 /// Takes requests that others pass on, until nobody takes `passed` any more.
-pub(super) async fn listen(
-    line: Arc<Line>,
-    passed: mpsc::Sender<Passed>,
-    heard: watch::Sender<bool>,
-) {
+pub(super) async fn listen(line: Arc<Line>, taken: Taken, heard: watch::Sender<bool>) {
     let subject = line.prefix.cluster_ask(&line.cluster, &line.id);
+    let taken = Arc::new(taken);
     let opening = Arc::new(Semaphore::new(limits::CLUSTER_PIPES_OPENING));
     loop {
         let subscribed = line.bus.client.subscribe(subject.clone()).await;
@@ -210,7 +275,7 @@ pub(super) async fn listen(
             loop {
                 let hello = tokio::select! {
                     hello = hellos.next() => hello,
-                    () = passed.closed() => {
+                    () = taken.passed.closed() => {
                         heard.send_replace(false);
                         // The process may end: the bus forgets it then.
                         let _ = hellos.unsubscribe().await;
@@ -220,9 +285,9 @@ pub(super) async fn listen(
                 let Some(hello) = hello else { break };
                 // Whoever says hello and nothing more takes no room for long.
                 let Ok(permit) = opening.clone().try_acquire_owned() else { continue };
-                let (line, passed) = (line.clone(), passed.clone());
+                let (line, taken) = (line.clone(), taken.clone());
                 tokio::spawn(async move {
-                    take(&line, &hello, &passed).await;
+                    take(&line, &hello, &taken).await;
                     drop(permit);
                 });
             }
@@ -231,14 +296,18 @@ pub(super) async fn listen(
     }
 }
 
-async fn take(line: &Line, hello: &Message, passed: &mpsc::Sender<Passed>) {
+async fn take(line: &Line, hello: &Message, taken: &Taken) {
+    // Who is not answered asks again, and nothing is lost; who is answered is taken.
+    let Ok(place) = taken.passed.clone().try_reserve_owned() else { return };
     let Some(mut pipe) = line.welcome(hello).await else { return };
     let patience = Duration::from_millis(limits::CLUSTER_REQUEST_MS);
     let Ok(Ok(purpose)) = timeout(patience, pipe.purpose()).await else { return };
     match serde_json::from_slice(&purpose) {
         Ok(Purpose::Request(said)) => {
-            // Dropped where there are too many: whoever sent it sees it end.
-            let _ = passed.try_send(Passed { said, stream: pipe.start() });
+            place.send(Passed { said, stream: pipe.start() });
+        }
+        Ok(Purpose::Move { by, to }) => {
+            let _ = taken.moves.try_send(MoveOrder { by, to, answer: pipe.start() });
         }
         Err(error) => tracing::debug!(%error, "a pipe of a kind that is not known here"),
     }

@@ -52,6 +52,10 @@ pub struct Member {
     /// Whether it answers what others pass on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub answers: bool,
+    /// The process that the lease is given on to: it may take it at once, and nobody else before it
+    /// is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
     /// What keeps it from taking over, if something does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<String>,
@@ -63,6 +67,13 @@ pub(super) struct Held {
     pub(super) sequence: u64,
     /// Who; none where that cannot be read.
     pub(super) by: Option<Member>,
+}
+
+impl Held {
+    /// Whether it is given on to this process.
+    pub(super) fn is_given_to(&self, id: &str) -> bool {
+        self.by.as_ref().is_some_and(|it| it.to.as_deref() == Some(id))
+    }
 }
 
 /// The leases of a cluster.

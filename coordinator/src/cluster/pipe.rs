@@ -23,20 +23,15 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, ReadHalf, W
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 use windlass_proto::limits::{
-    CLUSTER_PIPE_FRAME_BYTES, CLUSTER_PIPE_PING_MS, CLUSTER_PIPE_SILENT_MS,
-    CLUSTER_PIPE_WINDOW_BYTES, CLUSTER_REQUEST_MS, CLUSTER_RETRY_MS,
+    CLUSTER_PIPE_FRAME_BYTES, CLUSTER_PIPE_FRAME_LEAST_BYTES, CLUSTER_PIPE_FRAMES,
+    CLUSTER_PIPE_PING_MS, CLUSTER_PIPE_SILENT_MS, CLUSTER_PIPE_WINDOW_BYTES, CLUSTER_REQUEST_MS,
+    CLUSTER_RETRY_MS,
 };
 
 use super::entry;
 
 /// Bytes before the nonce.
 const HEADER: usize = 9;
-
-/// What a frame counts at least: its share of queues and headers.
-const LEAST: usize = 256;
-
-/// Frames of credit and pings that may wait beside what the window has room for.
-const SPARE: usize = 64;
 
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +129,7 @@ impl Pipes {
         cipher: XChaCha20Poly1305,
         side: u8,
     ) -> Pipe {
-        let (sender, arrived) = mpsc::channel(CLUSTER_PIPE_WINDOW_BYTES / LEAST + SPARE);
+        let (sender, arrived) = mpsc::channel(CLUSTER_PIPE_FRAMES);
         // Both ends may be of one process, which has begun to lead meanwhile.
         let (here, there) = (format!("{id}-{side}"), format!("{id}-{}", 1 - side));
         self.open().insert(here.clone(), sender);
@@ -250,7 +245,7 @@ impl Sending {
 
 /// What a frame takes of the window.
 fn cost(bytes: usize) -> usize {
-    bytes.max(LEAST)
+    bytes.max(CLUSTER_PIPE_FRAME_LEAST_BYTES)
 }
 
 impl Receiving {

@@ -16,6 +16,7 @@ use super::appender::Appender;
 use super::entry::{Entry, Part, Sealer};
 use super::files::Told;
 use super::follow::{FollowError, Follower};
+use super::places::end;
 use super::stream::{Appended, Away, Extent, LogStream, patience};
 use crate::fleet::Fleet;
 use crate::journal::JournalError;
@@ -144,7 +145,7 @@ impl Takeover<'_> {
                 Ok((replica, known))
             })
             .await?;
-        let end = follower.end().await?;
+        let end = end(self.log, self.sealer).await?;
         let goes_on = |end: LogPosition| end.sequence < extent.last || follower.is_of(&end);
         if !follower.is_ahead() && !end.is_none_or(goes_on) {
             return Err(Away("the log has gone another way meanwhile".to_owned()).into());

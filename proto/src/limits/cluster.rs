@@ -100,6 +100,14 @@ pub const CLUSTER_PIPE_FRAME_BYTES: usize = 32 << 10;
 /// body moves on while credit comes back.
 pub const CLUSTER_PIPE_WINDOW_BYTES: usize = 256 << 10;
 
+/// What a frame of a pipe counts at least of those: its share of queues and headers.
+pub const CLUSTER_PIPE_FRAME_LEAST_BYTES: usize = 256;
+
+/// Frames of a pipe that may wait to be read: what the window has room for, and some that have no
+/// bytes, such as those that give credit.
+pub const CLUSTER_PIPE_FRAMES: usize =
+    CLUSTER_PIPE_WINDOW_BYTES / CLUSTER_PIPE_FRAME_LEAST_BYTES + 64;
+
 /// Milliseconds of silence after which the other end of a pipe is asked whether it is there. The
 /// bus says at once where its process is gone.
 pub const CLUSTER_PIPE_PING_MS: u64 = 1_000;

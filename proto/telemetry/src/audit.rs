@@ -135,6 +135,7 @@ fn event_name(action: AuditAction) -> &'static str {
         AuditAction::AccessDenied => "windlass.access.denied",
         AuditAction::BackupTaken => "windlass.backup.taken",
         AuditAction::BackupRestored => "windlass.backup.restored",
+        AuditAction::LeadershipMoved => "windlass.cluster.moved",
         AuditAction::EgressDenied => "windlass.egress.denied",
         AuditAction::DeploymentRefused => "windlass.definition.refused",
     }

@@ -231,6 +231,7 @@ async fn each_command_once() {
         (here(&["explain", "WL0501"]), 0),
         // There is no key there.
         (here(&["cluster", "status", "none", "--key-file", "/no/such/key"]), 2),
+        (here(&["cluster", "move", "none", "--to", "a", "--key-file", "/no/such/key"]), 2),
         (here(&["backup", "list", &backups]), 0),
         (here(&["backup", "verify", &backups]), 0),
         // It is for directories.

@@ -1,12 +1,16 @@
 //! A coordinator that is one of a cluster: it waits for its turn, and leads for as long as it may.
 
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{JoinError, JoinHandle};
-use windlass_coordinator::cluster::{ClusterOptions, Leadership, Passed, Standby};
-use windlass_coordinator::coordinator::CoordinatorError;
+use windlass_coordinator::cluster::{
+    ClusterOptions, Leadership, Member, MoveOrder, Passed, Standby,
+};
+use windlass_coordinator::coordinator::{Coordinator, CoordinatorError};
 use windlass_coordinator::journal::sled::{Options, SledJournal};
 use windlass_proto::limits;
 use windlass_proto::wire::key::CoordinatorKey;
@@ -115,6 +119,18 @@ pub(super) struct Led {
     leadership: Leadership,
     /// Answers for as long as nothing else does.
     answering: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    /// Ends the serving, as another coordinator is to lead.
+    hands_over: Arc<Notify>,
+    /// The one that was asked for.
+    to: Option<Member>,
+    /// Passes on to the next leader once this one serves no more.
+    after: Option<After>,
+}
+
+/// What passes on once this coordinator serves no more.
+struct After {
+    stop: oneshot::Sender<()>,
+    answering: oneshot::Receiver<JoinHandle<()>>,
 }
 
 /// Follows until this coordinator leads; gives the journal to lead with.
@@ -139,7 +155,8 @@ pub(super) async fn lead(
         led = standby.lead() => {
             let (journal, leadership) = led.map_err(CoordinatorError::from)?;
             output::message(&format!("leads the cluster {cluster}"));
-            Ok((journal, Led { leadership, answering }))
+            let (hands_over, to, after) = Default::default();
+            Ok((journal, Led { leadership, answering, hands_over, to, after }))
         }
         () = stop => Err(CliError::Interrupted),
     }
@@ -167,9 +184,65 @@ impl Led {
         self.leadership.passed()
     }
 
+    /// Completes when another coordinator is to lead, or `stop` does: what comes to the ports from
+    /// then on waits for the next leader, and is passed on to it.
+    pub(super) fn until_handed_over(
+        &mut self,
+        bound: &Bound,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<Pin<Box<dyn Future<Output = ()> + Send>>, CliError> {
+        let (stopping, stopped) = oneshot::channel();
+        // The ports are open for it from here on.
+        let answers = bound.answer_as_standby(self.leadership.forwarder(), stopped)?;
+        let (spawned, answering) = oneshot::channel();
+        self.after = Some(After { stop: stopping, answering });
+        let (hands_over, stop) = (self.hands_over.clone(), Box::pin(stop));
+        Ok(Box::pin(async move {
+            tokio::select! {
+                () = hands_over.notified() => {}
+                () = stop => {}
+            }
+            // Nobody takes it where the process ends at once.
+            let _ = spawned.send(tokio::spawn(answers));
+        }))
+    }
+
+    /// Whether it hands over to who is asked for.
+    async fn may_move(
+        &self,
+        coordinator: &Coordinator,
+        order: &MoveOrder,
+    ) -> Result<Member, String> {
+        let to = self.leadership.successor(Some(&order.to)).await?;
+        let audited = coordinator.moves_leadership(&to.url, &order.by).await;
+        audited.map_err(|error| error.to_string())?;
+        Ok(to)
+    }
+
+    /// Takes orders to hand over, until one is followed.
+    async fn moved(&mut self, coordinator: &Coordinator) {
+        while let Some(order) = self.leadership.next_move().await {
+            match self.may_move(coordinator, &order).await {
+                Ok(to) => {
+                    output::message(&format!("hands over to {}", to.url));
+                    self.to = Some(to);
+                    order.answer(None).await;
+                    self.hands_over.notify_one();
+                    break;
+                }
+                Err(why) => {
+                    coordinator.refuses_to_move(&order.to, &order.by, &why);
+                    order.answer(Some(why)).await;
+                }
+            }
+        }
+        std::future::pending().await
+    }
+
     /// Serves for as long as this coordinator leads.
     pub(super) async fn while_leading(
         &mut self,
+        coordinator: &Coordinator,
         served: impl Future<Output = Result<(), CliError>>,
     ) -> Result<(), CliError> {
         if let Some((stop, _)) = self.answering.take() {
@@ -177,9 +250,11 @@ impl Led {
             // ended by itself.
             let _ = stop.send(());
         }
+        let mut ended = self.leadership.ends();
         let served = tokio::select! {
             served = served => Some(served),
-            () = self.leadership.ended() => None,
+            () = ended.ended() => None,
+            () = self.moved(coordinator) => None,
         };
         match (self.leadership.why_ended(), served) {
             (Some(why), _) => {
@@ -196,8 +271,32 @@ impl Led {
         self.leadership.stop_soon();
     }
 
-    /// Lets another one take over at once.
-    pub(super) async fn release(self) {
-        self.leadership.release().await;
+    /// Lets another one take over at once, and passes on to it what has come meanwhile.
+    pub(super) async fn release(self, served: Result<(), CliError>) -> Result<(), CliError> {
+        let Self { leadership, to, after, .. } = self;
+        let is_moved = to.is_some();
+        let to = match (to, &served) {
+            (Some(to), _) => Some(to),
+            // Where nobody can, whoever can later finds the lease free.
+            (None, Ok(())) => leadership.successor(None).await.ok(),
+            (None, Err(_)) => None,
+        };
+        let passes_on = to.is_some() && served.is_ok();
+        let forwarder = leadership.forwarder();
+        leadership.release(to).await;
+        if let Some(mut after) = after
+            && let Ok(answering) = after.answering.try_recv()
+        {
+            if passes_on {
+                forwarder.answered().await;
+            }
+            let _ = after.stop.send(());
+            // Each of them has a bound of its own.
+            let _ = answering.await;
+        }
+        match served {
+            Ok(()) if is_moved => Err(CliError::Anew),
+            served => served,
+        }
     }
 }

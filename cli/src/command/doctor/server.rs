@@ -44,7 +44,7 @@ fn refused(check: &'static str, error: &CliError) -> Check {
             let text = |name: &str| problem[name].as_str().unwrap_or_default().to_owned();
             format!("{} ({})", text("detail"), text("code"))
         }
-        CliError::Definition | CliError::Interrupted => String::new(),
+        CliError::Definition | CliError::Interrupted | CliError::Anew => String::new(),
     };
     let advice = "`windlass explain CODE` says what to do";
     Check::new(check, Standing::Failed, output::printable(&found), advice)

@@ -78,6 +78,7 @@ async fn requests(
     router: Router,
     mut stop: Pin<&mut impl Future<Output = ()>>,
 ) {
+    let is_passed = from.via.is_some();
     let service = service_fn(|mut request: Request<Incoming>| {
         socket.enters(Phase::Working);
         request.extensions_mut().insert(socket.clone());
@@ -103,7 +104,8 @@ async fn requests(
             // What went wrong with a connection is its client's doing, and nothing to tell of.
             _ = served.as_mut() => return,
             () = socket.closed() => return,
-            () = stop.as_mut(), if !stopping => {
+            // What was passed on was taken, and is one request: it is answered.
+            () = stop.as_mut(), if !stopping && !is_passed => {
                 // Nothing of these is done yet, and the rest may never come.
                 if matches!(socket.phase(), Phase::Idle | Phase::Head | Phase::Body) {
                     return;

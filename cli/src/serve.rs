@@ -279,7 +279,8 @@ impl Bound {
     }
 
     /// Deploys the definitions, which were checked before, and serves until `stop` completes or the
-    /// journal fails; what other coordinators pass on is `passed`. Metrics are pushed meanwhile, where telemetry is on.
+    /// journal fails; what other coordinators pass on is `passed`. Metrics are pushed meanwhile,
+    /// where telemetry is on.
     pub(crate) async fn serve(
         self,
         coordinator: &Coordinator,

@@ -44,6 +44,8 @@ async fn deliver(api: &Api, name: &str, headers: &[(&str, &str)], body: &str) ->
     let request = api.request(reqwest::Method::POST, &format!("/v1/hooks/api/{name}"));
     let request = headers.iter().fold(request, |it, (name, value)| it.header(*name, *value));
     let request = request.header("content-type", "application/json").body(body.to_owned());
+    // A delivery that is refused unread ends its connection, which the next one could still take.
+    let request = request.header("connection", "close");
     Api::send(request).await.unwrap()
 }
 

@@ -148,8 +148,8 @@ pub(super) struct Triggered {
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"started": 30}))]
 pub(super) struct Backfilled {
-    /// How many due times were taken up, or would be, of a preview. They start as there is room for them; some may wait or be
-    /// skipped, see `past`.
+    /// How many due times were taken up, or would be, of a preview. They start as there is room
+    /// for them; some may wait or be skipped, see `past`.
     pub(super) started: usize,
 }
 

@@ -78,3 +78,7 @@ pub const UI_FINDING_LINES: usize = 3;
 
 /// Tasks that are named of a workflow which may read a secret; the command names all.
 pub const UI_SECRET_TASKS: usize = 10;
+
+/// Lines of the page of secrets, one for each workflow that may read one: a screen more than people
+/// read; the command names all.
+pub const UI_SECRETS: usize = 500;

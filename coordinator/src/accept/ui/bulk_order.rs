@@ -14,15 +14,16 @@ use crate::accept::filter;
 use crate::accept::problem::ApiProblem;
 use crate::accept::state::Api;
 use crate::access::Permission;
-use crate::journal::Filter;
+use crate::bulk::Action;
+use crate::journal::{Filter, Status};
 
-/// Orders that may be given to many: the word, and what it does.
-const ACTIONS: [(&str, &str, &str); 4] = [
-    ("cancel", "Cancel", "They end now, and what they have at workers is told to stop."),
-    ("suspend", "Suspend", "Tasks that run go on to their end; no new one begins."),
-    ("resume", "Resume", "Those that are suspended go on where they stand."),
+/// Orders that may be given to many, what buttons say, and what each does.
+const ACTIONS: [(Action, &str, &str); 4] = [
+    (Action::Cancel, "Cancel", "They end now, and what they have at workers is told to stop."),
+    (Action::Suspend, "Suspend", "Tasks that run go on to their end; no new one begins."),
+    (Action::Resume, "Resume", "Those that are suspended go on where they stand."),
     (
-        "retry",
+        Action::Retry,
         "Retry",
         "Another instance goes on for each that has faulted, at the task that failed.",
     ),
@@ -59,16 +60,21 @@ fn condition((name, value): &(String, String)) -> Option<String> {
     })
 }
 
+/// Whether an order is for instances of any of these statuses; none stands for all.
+fn is_for(action: Action, statuses: &[Status]) -> bool {
+    statuses.is_empty() || statuses.iter().any(|it| action.statuses().contains(it))
+}
+
 /// The forms for all that match, for whoever may operate somewhere.
 pub(super) fn forms(
     (api, caller): (&Api, &Caller),
-    filter: Option<&str>,
+    filter: Option<(&str, &[Status])>,
     is_filtered: bool,
 ) -> Markup {
     if !caller.principal().may_somewhere(Permission::InstanceOperate) {
         return html! {};
     }
-    let Some(filter) = filter else {
+    let Some((filter, statuses)) = filter else {
         return html! {
             @if is_filtered {
                 p.hint { "Say it in the filter alone to give an order to all that match." }
@@ -77,7 +83,8 @@ pub(super) fn forms(
     };
     html! {
         section #orders aria-label="All that match" {
-            @for (word, title, does) in ACTIONS {
+            @for (action, title, does) in ACTIONS.iter().filter(|it| is_for(it.0, statuses)) {
+                @let word = action.word();
                 details.order #{ "order-" (word) } {
                     summary.button.grave[word == "cancel"] { (title) " all that match…" }
                     form method="post" action="/ui/bulk" {
@@ -110,8 +117,8 @@ pub(super) async fn start(api: State<Api>, sent: Sent) -> Result<Response, ApiPr
     let reason = fields.one("reason")?;
     let confirmed = fields.one("confirm")?.is_some_and(|it| it == "yes");
     fields.finish()?;
-    if !ACTIONS.iter().any(|it| it.0 == action) {
-        let words = ACTIONS.map(|it| it.0).join(", ");
+    if !ACTIONS.iter().any(|it| it.0.word() == action) {
+        let words = ACTIONS.map(|it| it.0.word()).join(", ");
         return Err(ApiProblem::parameter("action", format!("must be one of {words}")));
     }
     let order =
@@ -151,7 +158,7 @@ pub(super) async fn start(api: State<Api>, sent: Sent) -> Result<Response, ApiPr
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::text_of;
+    use super::{ACTIONS, Status, is_for, text_of};
     use crate::accept::filter::filter;
     use crate::accept::query::Query;
 
@@ -167,6 +174,18 @@ mod tests {
         assert_eq!(made, "workflow=a/b status=\"waiting\" label.l=\"x \\\"y\"");
         assert!(of("startedAfter=2026-01-31T08:00:00Z&endedBefore=2026-01-31T08:00:00Z").is_some());
         assert!(of("label=a%3D1&label=b%3D2").is_some());
+    }
+
+    #[test]
+    fn orders_are_offered_for_statuses_that_they_are_for() {
+        let of = |statuses: &[Status]| {
+            let offered = ACTIONS.iter().filter(|it| is_for(it.0, statuses));
+            offered.map(|it| it.0.word()).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[]).len(), 4);
+        assert_eq!(of(&[Status::Faulted]), ["retry"]);
+        assert_eq!(of(&[Status::Waiting, Status::Suspended]), ["cancel", "suspend", "resume"]);
+        assert!(of(&[Status::Completed]).is_empty());
     }
 
     #[test]

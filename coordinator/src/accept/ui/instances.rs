@@ -114,7 +114,8 @@ pub(super) async fn page(
         @if asked.wrong.is_none() {
             @let text = bulk_order::text_of(&asked.pairs, &asked.filter);
             @let is_filtered = asked.pairs.iter().any(|it| it.0 != "limit");
-            (bulk_order::forms((&api, &caller), text.as_deref(), is_filtered))
+            @let filter = text.as_deref().map(|it| (it, &*asked.filter.statuses));
+            (bulk_order::forms((&api, &caller), filter, is_filtered))
         }
         div #live data-live data-poll[asked.wrong.is_none()] {
             @match &counts {

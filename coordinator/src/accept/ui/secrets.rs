@@ -4,7 +4,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
-use windlass_proto::limits::{UI_SECRET_TASKS, UI_VALUE_BYTES};
+use windlass_proto::limits::{UI_SECRET_TASKS, UI_SECRETS, UI_VALUE_BYTES};
 use windlass_proto::secret::SecretName;
 
 use super::layout::Page;
@@ -27,13 +27,14 @@ pub(super) async fn page(
     let policy = api.coordinator.secret_policy();
     let environment = api.coordinator.environment();
     let audits = caller.principal().may_somewhere(Permission::AuditRead);
-    let mut rows = Vec::new();
-    for secret in api.coordinator.secrets().await? {
-        for used in &secret.uses {
-            let rule = policy.rule_of(&used.workflow, environment, &secret.name);
-            rows.push(row(&caller, &secret.name, used, rule, audits));
-        }
-    }
+    let all = api.coordinator.secrets().await?;
+    let pairs = all.iter().flat_map(|it| it.uses.iter().map(|used| (&it.name, used)));
+    let count = pairs.clone().count();
+    let row = |(secret, used): (&SecretName, &UsedBy)| {
+        let rule = policy.rule_of(&used.workflow, environment, secret);
+        row(&caller, secret, used, rule, audits)
+    };
+    let rows: Vec<Markup> = pairs.take(UI_SECRETS).map(row).collect();
     let body = html! {
         h1 { "Secrets" }
         p {
@@ -50,6 +51,9 @@ pub(super) async fn page(
             } @else {
                 @let headings = ["Secret", "Workflow", "May read", "By rule", "Tasks", "Who did"];
                 (parts::table("Secrets", &headings, &rows))
+                @if count > rows.len() {
+                    p.hint { "Of " (count) " the first ones: the command below shows all." }
+                }
             }
             (rules(&policy))
         }

@@ -105,7 +105,7 @@ fn versions(
 fn permitted(api: &Api, plan: &Plan) -> Vec<(String, bool)> {
     let policy = api.coordinator.secret_policy();
     let environment = api.coordinator.environment();
-    let may = |it| policy.permits(&plan.id, &environment, it);
+    let may = |it| policy.permits(&plan.id, environment, it);
     plan.secrets.iter().map(|it| (it.to_string(), may(it))).collect()
 }
 

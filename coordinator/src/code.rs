@@ -470,11 +470,14 @@ codes! {
          addresses of the others, and under WAITS what keeps one from taking over.";
     /// The log cannot be read.
     LogDamaged = "WL0623", 503, "Cluster log unreadable",
-        "The log of the cluster lacks a message in the middle, or begins with one that cannot be opened. \
+        "The log of the cluster lacks a message in the middle, has another one in its place, begins with \
+         one that cannot be opened, or has one of a newer windlass's. \
          `detail` says which. Where it names a key: all coordinators of a cluster need the same \
          --key-file (or --cluster-key); where they have it, somebody else had published to the log's \
          subject before the cluster began: delete the log, and see in docs/cluster.md who may publish \
-         there. Else start the leader again: a leader that finds its log \
+         there. Where it names a format: start the newer version. Else take out what has the place of \
+         the message that is missing, if something has (`nats stream rmm`), and start the leader again: \
+         a leader that finds its log \
          incomplete writes all that it has to it, and the others are filled from that.";
     /// A directory and the log do not fit.
     LogMisfit = "WL0624", 503, "Directory not of this cluster log",

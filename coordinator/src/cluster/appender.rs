@@ -18,6 +18,7 @@ use windlass_proto::limits;
 use windlass_proto::metric::{Histogram, Snapshot, table};
 
 use super::entry::{Entry, Part, Sealer};
+use super::places::Junk;
 use super::stream::{Appended, Away, LogStream};
 use crate::journal::JournalError;
 use crate::journal::replicated::{Appending, CommitLog, LogPosition};
@@ -66,6 +67,7 @@ struct Shared {
     lasts: Duration,
     /// The last messages: a log that lost its end gets them again.
     recent: Mutex<Recent>,
+    junk: Mutex<Junk>,
     took: Histogram,
     counts: Counts,
 }
@@ -83,6 +85,8 @@ struct Counts {
 struct Recent {
     messages: VecDeque<(u64, Bytes)>,
     bytes: usize,
+    /// Nothing up to here is known.
+    after: u64,
 }
 
 impl Recent {
@@ -90,15 +94,20 @@ impl Recent {
         self.bytes += message.len();
         self.messages.push_back((sequence, message));
         while self.bytes > limits::CLUSTER_RECENT_BYTES {
-            let Some((_, oldest)) = self.messages.pop_front() else { break };
+            let Some((sequence, oldest)) = self.messages.pop_front() else { break };
             self.bytes -= oldest.len();
+            self.after = sequence;
         }
     }
 
+    /// A message up to the last one; an empty one where somebody else's was passed over.
     fn get(&self, sequence: u64) -> Option<Bytes> {
-        let (first, _) = self.messages.front()?;
-        let place = usize::try_from(sequence.checked_sub(*first)?).ok()?;
-        self.messages.get(place).map(|it| it.1.clone())
+        if sequence <= self.after {
+            return None;
+        }
+        let place = self.messages.binary_search_by_key(&sequence, |it| it.0).ok();
+        let message = place.and_then(|it| self.messages.get(it));
+        Some(message.map(|it| it.1.clone()).unwrap_or_default())
     }
 }
 
@@ -124,7 +133,8 @@ impl Appender {
             began: Instant::now(),
             renewed: AtomicU64::new(0),
             lasts,
-            recent: Mutex::default(),
+            recent: Mutex::new(Recent { after: last.sequence, ..Recent::default() }),
+            junk: Mutex::default(),
             took: Histogram::of(&table::cluster::APPEND),
             counts: Counts::default(),
         };
@@ -295,14 +305,16 @@ impl Shared {
 
     /// Appends the messages of one entry.
     async fn append_all(&self, mut last: LogPosition, parts: Vec<Part>) -> Result<u64, Ended> {
+        let mut previous = last.sequence;
         for part in parts {
             // Each round passes over what was not there in the one before.
             loop {
-                let sealed = self.sealer.seal(&part, last);
+                let sealed = self.sealer.seal(&part, last, previous);
                 let message = Bytes::from(sealed.map_err(|it| Ended::Damaged(it.to_string()))?);
                 match self.append(last.sequence, &message).await? {
                     Placed::There => {
                         last.sequence += 1;
+                        previous = last.sequence;
                         self.counts.bytes.fetch_add(message.len() as u64, Ordering::Relaxed);
                         lock(&self.recent).add(last.sequence, message);
                         break;
@@ -318,17 +330,15 @@ impl Shared {
     fn pass_over(&self, last: &mut LogPosition, junk: u64) {
         let (first, count) = (last.sequence + 1, junk - last.sequence);
         self.counts.junk.fetch_add(count, Ordering::Relaxed);
+        // Where the log loses its end, empty messages take their places again.
+        last.sequence = junk;
+        let Some(count) = lock(&self.junk).met(count) else { return };
         tracing::error!(
             first,
             count,
             "somebody else has published to the log of the cluster: passed over. Let only \
              coordinators publish there (docs/cluster.md)"
         );
-        for sequence in first..=junk {
-            // Where the log loses its end, something has to take their places again.
-            lock(&self.recent).add(sequence, Bytes::new());
-        }
-        last.sequence = junk;
     }
 
     /// Appends a message after the sequence number `last`, however often that takes.
@@ -408,7 +418,7 @@ impl Shared {
         }
         // A bounded run of them at a time: what follows is met by the next append.
         for _ in 0..limits::CLUSTER_JUNK {
-            if self.sealer.open(sequence, &found).is_ok() {
+            if !self.is_junk(sequence, &found) {
                 return Err(self.overtaken(sequence, &found));
             }
             match self.log.message(sequence + 1).await? {
@@ -417,12 +427,18 @@ impl Shared {
             }
         }
         // The last one of a whole run was not looked at.
-        let is_junk = self.sealer.open(sequence, &found).is_err();
+        let is_junk = self.is_junk(sequence, &found);
         Ok(Placed::Behind(if is_junk { sequence } else { sequence - 1 }))
     }
 
+    /// What is of a newer format is not.
+    fn is_junk(&self, sequence: u64, found: &[u8]) -> bool {
+        matches!(self.sealer.open(sequence, found), Ok(None))
+    }
+
     fn overtaken(&self, sequence: u64, found: &[u8]) -> Trouble {
-        let why = match self.sealer.open(sequence, found) {
+        let opened = self.sealer.open(sequence, found);
+        let why = match opened.and_then(|it| it.ok_or_else(|| Sealer::unopened(sequence))) {
             Ok(message) => format!("epoch {}", message.position.epoch),
             Err(error) => return Trouble::Ended(Ended::Damaged(error.to_string())),
         };

@@ -1,17 +1,20 @@
 //! Entries of the log, and the sealed messages that they are cut into.
 //!
 //! ```text
-//! message: format: u8 | kind: u8 | more: u8 | epoch: u64 | term: u64 | nonce: 24 bytes
-//!          | XChaCha20-Poly1305 of a part of the packed entry
+//! message: format: u8 | kind: u8 | more: u8 | epoch: u64 | term: u64 | previous: u64
+//!          | nonce: 24 bytes | XChaCha20-Poly1305 of a part of the packed entry
 //! sealed for: cluster | group | all before the nonce | sequence number in the log
 //! ```
 //!
 //! The bus is not trusted: a message can be read, made, changed, moved or shown again by nobody who
-//! has not the key. What a server takes as one message is bounded, so a large entry is cut into
-//! parts that follow one another without a gap; each is appended on the condition that the one
-//! before is the last message, so no other's can come in between. Parts without their end are left
-//! by a leader that died: the next message is of another epoch then, and whoever reads drops them.
-//! That needs no atomic batch of the server's, and no rewriting of what is there.
+//! has not the key. `previous` is the sequence number of the cluster's message before it, 0 for the
+//! first: what cannot be opened is nobody's only where the next message names the one before that.
+//! A newer format changes what is sealed, and not this envelope, so that an older windlass knows
+//! its messages for the cluster's. What a server takes as one message is bounded, so a large entry
+//! is cut into parts that follow one another; each is appended on the condition that the one before
+//! is the last message, so no other's can come in between. Parts without their end are left by a
+//! leader that died: the next message is of another epoch then, and whoever reads drops them. That
+//! needs no atomic batch of the server's, and no rewriting of what is there.
 
 use std::borrow::Cow;
 
@@ -30,9 +33,9 @@ use crate::journal::replicated::LogPosition;
 /// its number, so that there can be more.
 pub(super) const GROUP: u16 = 0;
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 /// Bytes before the nonce.
-const HEADER: usize = 19;
+const HEADER: usize = 27;
 const NONCE: usize = 24;
 
 /// What one entry of the log says.
@@ -133,6 +136,8 @@ pub(super) struct Message {
     more: bool,
     /// Where it is, and whose it is.
     pub(super) position: LogPosition,
+    /// The sequence number of the cluster's message before it; 0 where there was none.
+    pub(super) previous: u64,
     part: Vec<u8>,
 }
 
@@ -204,11 +209,27 @@ impl Sealer {
         Self { log, members, pipes, scope }
     }
 
-    /// Seals a part for the place after `before`.
-    pub(super) fn seal(&self, part: &Part, before: LogPosition) -> Result<Vec<u8>, JournalError> {
-        let mut message = vec![FORMAT, part.kind, u8::from(part.more)];
+    /// Seals a part for the place after `before`; the cluster's message before it is `previous`.
+    pub(super) fn seal(
+        &self,
+        part: &Part,
+        before: LogPosition,
+        previous: u64,
+    ) -> Result<Vec<u8>, JournalError> {
+        self.seal_as(FORMAT, part, before, previous)
+    }
+
+    fn seal_as(
+        &self,
+        format: u8,
+        part: &Part,
+        before: LogPosition,
+        previous: u64,
+    ) -> Result<Vec<u8>, JournalError> {
+        let mut message = vec![format, part.kind, u8::from(part.more)];
         message.extend_from_slice(&before.epoch.to_be_bytes());
         message.extend_from_slice(&before.term.to_be_bytes());
+        message.extend_from_slice(&previous.to_be_bytes());
         let scope = self.scoped(&message, before.sequence.saturating_add(1));
         seal(&self.log, &mut message, &part.bytes, &scope)?;
         Ok(message)
@@ -219,30 +240,45 @@ impl Sealer {
         XChaCha20Poly1305::new((&*derived(&self.pipes, b"pipe", known)).into())
     }
 
-    /// Opens the message with a sequence number.
-    pub(super) fn open(&self, sequence: u64, message: &[u8]) -> Result<Message, JournalError> {
-        let damaged = || {
-            JournalError::LogDamaged(format!(
-                "message {sequence} of the cluster's log cannot be opened: it was sealed with another \
-                 key or by a newer windlass, or is no message of a cluster's. All coordinators of a \
-                 cluster need the same --key-file (or --cluster-key). Where they have it, and somebody \
-                 else had published to the log's subject before the cluster began: delete the log \
-                 (`nats stream rm`), see docs/cluster.md"
-            ))
-        };
-        let (header, sealed) = message.split_at_checked(HEADER).ok_or_else(damaged)?;
+    /// Opens the message with a sequence number; none for what is not the cluster's.
+    ///
+    /// # Errors
+    /// When it is the cluster's, and of a format that is not known here.
+    pub(super) fn open(
+        &self,
+        sequence: u64,
+        message: &[u8],
+    ) -> Result<Option<Message>, JournalError> {
+        let Some((header, sealed)) = message.split_at_checked(HEADER) else { return Ok(None) };
         let number = |from: usize| {
             let bytes = header.get(from..from + 8)?;
             <[u8; 8]>::try_from(bytes).ok().map(u64::from_be_bytes)
         };
-        let (Some(FORMAT), Some(epoch), Some(term)) =
-            (header.first().copied(), number(3), number(11))
-        else {
-            return Err(damaged());
+        let &[format, kind, more, ..] = header else { return Ok(None) };
+        let (Some(epoch), Some(term), Some(previous)) = (number(3), number(11), number(19)) else {
+            return Ok(None);
         };
-        let part = open(&self.log, sealed, &self.scoped(header, sequence)).ok_or_else(damaged)?;
+        let Some(part) = open(&self.log, sealed, &self.scoped(header, sequence)) else {
+            return Ok(None);
+        };
+        if format != FORMAT {
+            return Err(JournalError::LogDamaged(format!(
+                "message {sequence} of the cluster's log is of format {format}, and this windlass \
+                 knows format {FORMAT}: start the version that the leader has"
+            )));
+        }
         let position = LogPosition { epoch, term, sequence };
-        Ok(Message { kind: header[1], more: header[2] == 1, position, part })
+        Ok(Some(Message { kind, more: more == 1, position, previous, part }))
+    }
+
+    /// What there is to say where a message must be the cluster's and is not.
+    pub(super) fn unopened(sequence: u64) -> JournalError {
+        JournalError::LogDamaged(format!(
+            "message {sequence} of the cluster's log cannot be opened: it was sealed with another key, \
+             or is no message of a cluster's. All coordinators of a cluster need the same --key-file \
+             (or --cluster-key). Where they have it, and somebody else had published to the log's \
+             subject before the cluster began: delete the log (`nats stream rm`), see docs/cluster.md"
+        ))
     }
 
     fn scoped(&self, header: &[u8], sequence: u64) -> Vec<u8> {
@@ -324,27 +360,18 @@ impl Assembler {
         self.last.is_some()
     }
 
-    /// A place was taken by what is no message of the cluster's: what is open goes on behind it.
-    pub(super) fn pass_over(&mut self, sequence: u64) {
-        if let Some((_, last)) = &mut self.last
-            && last.sequence.checked_add(1) == Some(sequence)
-        {
-            last.sequence = sequence;
-        }
-    }
-
     /// The entry that ends with this message, if one does.
     ///
     /// # Errors
     /// When it does not go on with what came before, or holds no entry.
     pub(super) fn push(&mut self, message: Message) -> Result<Option<Entry>, JournalError> {
-        let Message { kind, more, position, part } = message;
+        let Message { kind, more, position, previous, part } = message;
         let sequence = position.sequence;
         let damaged = |what: &str| {
             JournalError::LogDamaged(format!("message {sequence} of the cluster's log {what}"))
         };
         if let Some((of, last)) = self.last.take() {
-            let goes_on = of == kind && last.is_of(&position) && last.sequence + 1 == sequence;
+            let goes_on = of == kind && last.is_of(&position) && last.sequence == previous;
             // Whoever began it has not come to its end, and the next one leads.
             if kind == EPOCH && !last.is_of(&position) {
                 self.parts.clear();

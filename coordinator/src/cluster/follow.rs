@@ -15,33 +15,13 @@ use windlass_proto::limits;
 
 use super::entry::{Assembler, Entry, Sealer};
 use super::files;
-use super::places::{end, first_from, owner};
+pub(super) use super::places::FollowError;
+use super::places::{Junk, end, first_from, lacks, owner};
 use super::stream::{Away, Extent, LogStream};
 use crate::journal::JournalError;
 use crate::journal::replicated::{Followed, LogPosition};
 use crate::journal::sled::Options;
 use crate::journal::sled::replica::Replica;
-
-/// What became of an attempt to go on.
-#[derive(Debug)]
-pub(super) enum FollowError {
-    /// The log does not answer; to be tried again.
-    Away(Away),
-    /// It cannot go on.
-    Journal(JournalError),
-}
-
-impl From<Away> for FollowError {
-    fn from(away: Away) -> Self {
-        Self::Away(away)
-    }
-}
-
-impl From<JournalError> for FollowError {
-    fn from(error: JournalError) -> Self {
-        Self::Journal(error)
-    }
-}
 
 /// How what the directory has stands to what the log has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +52,7 @@ pub(super) struct Follower {
     /// What was read and is not applied.
     read: VecDeque<(u64, Bytes)>,
     assembler: Assembler,
+    junk: Junk,
     /// Changes count only after a snapshot.
     needs_snapshot: bool,
     /// A snapshot is going on of which the directory has all.
@@ -107,6 +88,7 @@ impl Follower {
             messages: None,
             read: VecDeque::new(),
             assembler: Assembler::default(),
+            junk: Junk::default(),
             needs_snapshot: false,
             skips: false,
         })
@@ -136,9 +118,20 @@ impl Follower {
         self.skips
     }
 
-    /// Whether the last message that was read is of the same leadership as this one.
-    pub(super) fn is_of(&self, end: &LogPosition) -> bool {
-        self.of.is_none_or(|it| it.is_of(end))
+    /// The last message of the cluster's, once all is read or this one is ahead.
+    pub(super) async fn end(&self) -> Result<Option<LogPosition>, FollowError> {
+        if self.standing == Standing::Ahead {
+            return end(&self.log, &self.sealer).await;
+        }
+        let Some(of) = self.of else { return Ok(None) };
+        // However many of somebody else's came behind it.
+        if let Some(message) = self.log.message(of.sequence).await?
+            && let Some(found) = self.sealer.open(of.sequence, &message)?
+            && !found.position.is_of(&of)
+        {
+            return Err(Away("the log has gone another way meanwhile".to_owned()).into());
+        }
+        Ok(Some(of))
     }
 
     /// Whether all before this sequence number is applied.
@@ -244,16 +237,10 @@ impl Follower {
                 self.read_anew();
                 break;
             }
-            let Ok(message) = self.sealer.open(sequence, &bytes) else {
-                // Left for who reads on to find what is missing before it.
-                if sequence == self.next || self.needs_snapshot {
-                    tracing::warn!(
-                        sequence,
-                        "a message in the log is not the cluster's: passed over"
-                    );
-                    self.assembler.pass_over(sequence);
-                    self.next = sequence + 1;
-                }
+            let Some(message) = self.sealer.open(sequence, &bytes)? else {
+                // The next one of the cluster's says whether it was one.
+                self.next = sequence + 1;
+                self.junk.passed_over(sequence);
                 continue;
             };
             let (position, begins) = (message.position, message.begins());
@@ -267,17 +254,19 @@ impl Follower {
                 self.unsettle();
                 return Err(Away(format!("message {sequence} is of another leadership")).into());
             }
-            let missing = (sequence != self.next && !self.needs_snapshot).then_some(self.next);
+            let (previous, read) = (message.previous, self.of.map_or(0, |it| it.sequence));
+            let missing = (previous != read && !self.needs_snapshot).then_some(previous);
             let entry = self.assembler.push(message)?;
             // Who writes all that it has fills every gap before that.
             let fills = matches!(entry, Some(Entry::Epoch { snapshot: true, .. }));
             if let Some(missing) = missing.filter(|_| !fills) {
                 self.flush(&mut applied).await?;
-                return Err(JournalError::LogDamaged(format!(
-                    "message {missing} of the cluster's log is missing, and {sequence} is there: start \
-                     the leader again, which then writes all that it has to the log"
-                ))
-                .into());
+                if missing < read {
+                    // What was read here is not in the log that goes on.
+                    self.unsettle();
+                    return Err(Away(format!("message {sequence} goes on from {missing}")).into());
+                }
+                return Err(lacks(missing, sequence).into());
             }
             (self.next, self.of) = (sequence + 1, Some(position));
             if let Some(entry) = entry {
@@ -442,18 +431,19 @@ impl Follower {
         extent: Extent,
     ) -> Result<Option<(bool, u64)>, FollowError> {
         let Some(message) = self.log.message(extent.first).await? else { return Ok(None) };
-        Ok(self.sealer.open(extent.first, &message)?.into_epoch())
+        let opened = self.sealer.open(extent.first, &message)?;
+        Ok(opened.ok_or_else(|| Sealer::unopened(extent.first))?.into_epoch())
     }
 
     /// Whether the log has all that is before the batch that is held, or has lost it: in both cases
     /// nobody else may have gone on.
-    async fn fits_held(&self, held: LogPosition, last: u64) -> Result<(), FollowError> {
+    async fn fits_held(&self, held: LogPosition) -> Result<(), FollowError> {
         let Some(Followed { position, .. }) = self.followed() else { return Ok(()) };
         match owner(&self.log, &self.sealer, position).await? {
             Some(owner) if owner.is_of(&position) => Ok(()),
             Some(owner) => Err(self.diverged(owner.epoch).into()),
-            None if position.sequence <= last => Ok(()),
             None => match end(&self.log, &self.sealer).await? {
+                Some(end) if end.sequence >= position.sequence => Ok(()),
                 Some(end) if !end.is_of(&position) && !end.is_of(&held) => {
                     Err(self.diverged(end.epoch).into())
                 }
@@ -475,9 +465,9 @@ impl Follower {
             return Err(self.of_another().into());
         }
         if let Some(held) = self.replica()?.held()
-            && !self.settle(held, extent.last).await?
+            && !self.settle(held).await?
         {
-            self.fits_held(held, extent.last).await?;
+            self.fits_held(held).await?;
             self.standing = Standing::Ahead;
             self.next = extent.last + 1;
             return Ok(());
@@ -518,10 +508,7 @@ impl Follower {
                 (self.next, self.of) = (owner.sequence + 1, Some(owner));
             }
             Some(owner) => return Err(self.diverged(owner.epoch).into()),
-            None if (extent.first..=extent.last).contains(&position.sequence) => {
-                self.next = position.sequence + 1;
-            }
-            None => self.rejoin(position, extent.first, extent.last).await?,
+            None => self.rejoin(position, extent).await?,
         }
         Ok(())
     }
@@ -530,13 +517,16 @@ impl Follower {
     async fn rejoin(
         &mut self,
         position: LogPosition,
-        first: u64,
-        last: u64,
+        Extent { first, last, .. }: Extent,
     ) -> Result<(), FollowError> {
         let Some(end) = end(&self.log, &self.sealer).await? else {
             return Err(Away("the log was emptied a moment ago".to_owned()).into());
         };
-        if last < position.sequence && end.is_of(&position) {
+        if position.sequence >= first && position.sequence <= end.sequence {
+            self.next = position.sequence + 1;
+            return Ok(());
+        }
+        if end.sequence < position.sequence && end.is_of(&position) {
             self.standing = Standing::Ahead;
             self.next = last + 1;
             return Ok(());
@@ -553,7 +543,7 @@ impl Follower {
     }
 
     /// Keeps or drops the last batch; false when it may be one that the log has lost.
-    async fn settle(&mut self, held: LogPosition, last: u64) -> Result<bool, FollowError> {
+    async fn settle(&mut self, held: LogPosition) -> Result<bool, FollowError> {
         let owner = owner(&self.log, &self.sealer, held).await?.filter(|it| it.is_of(&held));
         if owner.is_none() {
             let before = self.followed().map_or(0, |it| it.position.sequence);
@@ -561,7 +551,8 @@ impl Follower {
                 return Ok(false);
             };
             let end = end(&self.log, &self.sealer).await?;
-            if next.is_of(&held) && end.is_none_or(|it| it.is_of(&held)) && last < held.sequence {
+            let is_lost = |it: LogPosition| it.is_of(&held) && it.sequence < held.sequence;
+            if next.is_of(&held) && end.is_none_or(is_lost) {
                 return Ok(false);
             }
             tracing::warn!(

@@ -16,7 +16,6 @@ use super::appender::Appender;
 use super::entry::{Entry, Part, Sealer};
 use super::files::Told;
 use super::follow::{FollowError, Follower};
-use super::places::end;
 use super::stream::{Appended, Away, Extent, LogStream, patience};
 use crate::fleet::Fleet;
 use crate::journal::JournalError;
@@ -50,6 +49,8 @@ struct Plan {
 /// What a log lacks that the directory has.
 struct Lacking {
     extent: Extent,
+    /// The last message of the cluster's; 0 where there is none.
+    end: u64,
     followed: Option<LogPosition>,
     is_ahead: bool,
     has_held: bool,
@@ -61,8 +62,8 @@ impl Lacking {
     /// Whether it needs a snapshot: to append the batch that is held mends only a log that has all
     /// that is before it.
     fn is_more_than_the_held_batch(&self) -> bool {
-        let Self { extent, followed, is_ahead, has_held, begins } = *self;
-        let is_behind = followed.is_some_and(|it| extent.last < it.sequence);
+        let Self { extent, end, followed, is_ahead, has_held, begins } = *self;
+        let is_behind = followed.is_some_and(|it| end < it.sequence);
         let is_headless = begins.is_none_or(|snapshot| !snapshot && extent.first > 1);
         extent.messages == 0
             || extent.missing() > 0
@@ -145,11 +146,8 @@ impl Takeover<'_> {
                 Ok((replica, known))
             })
             .await?;
-        let end = end(self.log, self.sealer).await?;
-        let goes_on = |end: LogPosition| end.sequence < extent.last || follower.is_of(&end);
-        if !follower.is_ahead() && !end.is_none_or(goes_on) {
-            return Err(Away("the log has gone another way meanwhile".to_owned()).into());
-        }
+        let end = follower.end().await?;
+        let previous = end.map_or(0, |it| it.sequence);
         let last_epoch = end.map_or(0, |it| it.epoch);
         let begin = follower.log_begin(extent).await?;
         let cluster = match known.or(begin.map(|it| it.1)) {
@@ -158,6 +156,7 @@ impl Takeover<'_> {
         };
         let is_lacking = Lacking {
             extent,
+            end: previous,
             followed: follower.followed().map(|it| it.position),
             is_ahead: follower.is_ahead(),
             has_held: held.is_some(),
@@ -183,7 +182,7 @@ impl Takeover<'_> {
         let [part] = parts.as_slice() else {
             return Err(JournalError::LogMisfit("--advertise is too long".to_owned()).into());
         };
-        let message = self.sealer.seal(part, before)?.into();
+        let message = self.sealer.seal(part, before, previous)?.into();
         Ok(Plan { before, after, held, snapshot, cluster, message })
     }
 
@@ -276,7 +275,7 @@ mod tests {
         let followed = Some(LogPosition { epoch: 1, term: 1, sequence: followed });
         let extent = Extent { first, last, messages };
         let begins = (messages > 0).then_some(first > 1);
-        Lacking { extent, followed, is_ahead: true, has_held: true, begins }
+        Lacking { extent, end: last, followed, is_ahead: true, has_held: true, begins }
     }
 
     #[test]
@@ -288,6 +287,8 @@ mod tests {
         assert!(lacking(0, 0, 0, 8).is_more_than_the_held_batch(), "all is lost");
         let beheaded = Lacking { begins: Some(false), ..lacking(5, 8, 4, 8) };
         assert!(beheaded.is_more_than_the_held_batch(), "its begin is lost");
+        let replaced = Lacking { end: 7, ..lacking(1, 8, 8, 8) };
+        assert!(replaced.is_more_than_the_held_batch(), "somebody else's has the place");
         let none_held = Lacking { has_held: false, ..lacking(1, 7, 7, 8) };
         assert!(none_held.is_more_than_the_held_batch());
         let within = Lacking { is_ahead: false, has_held: false, ..lacking(1, 8, 8, 8) };

@@ -134,3 +134,6 @@ pub const CLUSTER_LOOK_MS: u64 = 10;
 /// Messages in a row that are not of the cluster and are passed over, where they have to be looked
 /// at one by one: some seconds' worth.
 pub const CLUSTER_JUNK: usize = 4_096;
+
+/// Milliseconds between two lines that tell of them: whoever publishes does not fill a log.
+pub const CLUSTER_JUNK_TOLD_MS: u64 = 60_000;

@@ -147,6 +147,7 @@ pub struct Standby {
 /// A leadership: for as long as it lasts, what the journal commits counts.
 pub struct Leadership {
     appender: Arc<Appender>,
+    directory: PathBuf,
     keeper: Arc<Keeper>,
     line: Arc<Line>,
     forwarder: Forwarder,
@@ -353,7 +354,9 @@ impl Standby {
                 let tasks = vec![keeping, telling];
                 let (line, forwarder) = (self.line.clone(), self.forwarder());
                 let moves = mpsc::channel(1);
-                let leads = Leadership { appender, keeper, line, forwarder, moves, tasks };
+                let directory = self.directory.clone();
+                let leads =
+                    Leadership { appender, directory, keeper, line, forwarder, moves, tasks };
                 Ok((journal, leads))
             }
             Err(error) => {
@@ -523,6 +526,15 @@ impl Leadership {
     /// Gives the lease on, or back, once the journal is closed: that one, or another one, takes
     /// over at once.
     pub async fn release(self, to: Option<Member>) {
+        // A token that was revoked a moment ago is to be revoked at the next one as well.
+        let (appender, directory) = (self.appender.clone(), self.directory);
+        let telling =
+            tokio::task::spawn_blocking(move || files::Told::default().tell(&appender, &directory));
+        let within = Duration::from_millis(limits::CLUSTER_FILES_MS);
+        match tokio::time::timeout(within, telling).await {
+            Ok(Ok(Ok(()))) => {}
+            _ => tracing::warn!("what was last changed beside the journal may not be in the log"),
+        }
         self.appender.end(Ended::Stopping);
         let at = self.appender.last_if_idle();
         for task in self.tasks {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -30,11 +30,12 @@ use self::sockets::{Phase, Sockets};
 use super::limits::ConnectionLimits;
 use super::problem::ApiProblem;
 use super::session::Pages;
-use super::standby::Client;
+use super::standby::{Client, Standby};
 use super::state::{Api, Closing};
 use super::{gate, metrics, routes, standby};
 use crate::access::Access;
 use crate::cluster::{Forwarder, Passed};
+use crate::code::Code;
 use crate::coordinator::{Coordinator, Operator};
 
 /// Who can reach the server.
@@ -119,7 +120,9 @@ pub async fn serve(
     // Which host is meant is for who was asked to say.
     let certified = tls.as_ref().is_some_and(|it| it.requires_clients());
     let (own, sockets) = (router.clone(), api.sockets.clone());
-    let mut onward = passed.map(|passed| Onward { passed, router: own, sockets, certified });
+    // Nobody is asked, as no other machine was to reach it.
+    let open = access.is_none() && !certified && exposure == Exposure::Loopback;
+    let mut onward = passed.map(|passed| Onward { passed, router: own, sockets, certified, open });
     if exposure == Exposure::Loopback {
         router = router.layer(axum::middleware::from_fn(gate::loopback_host));
     }
@@ -174,7 +177,10 @@ pub async fn serve_standby(
     limits: ConnectionLimits,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let Listeners { api, exposure, tls, admin, .. } = listeners;
+    let Listeners { api, exposure, tls, access, admin, .. } = listeners;
+    let certified = tls.as_ref().is_some_and(|it| it.requires_clients());
+    let guarded = access.is_some() || certified || exposure == Exposure::Network;
+    let standby = Standby { forwarder, guarded };
     let is_local = |it: &TcpListener| it.local_addr().is_ok_and(|it| it.ip().is_loopback());
     let door = |listener: TcpListener, router: Router, tls, limits: ConnectionLimits, guarded| {
         let router = match guarded {
@@ -186,10 +192,10 @@ pub async fn serve_standby(
     };
     let following = tls.clone();
     let main =
-        door(api, standby::router(forwarder.clone()), tls, limits, exposure == Exposure::Loopback);
+        door(api, standby::router(standby.clone()), tls, limits, exposure == Exposure::Loopback);
     let admin = admin.map(|it| {
         let guarded = is_local(&it);
-        door(it, standby::admin(forwarder.clone()), None, ConnectionLimits::admin(), guarded)
+        door(it, standby::admin(standby.clone()), None, ConnectionLimits::admin(), guarded)
     });
     let closing = Closing::default();
     let (mut connections, mut probes) = (JoinSet::new(), JoinSet::new());
@@ -299,6 +305,8 @@ struct Onward {
     sockets: Arc<Sockets>,
     /// True where only clients with a certificate are let in.
     certified: bool,
+    /// True where nobody is asked who they are.
+    open: bool,
 }
 
 impl Onward {
@@ -330,6 +338,12 @@ impl Onward {
             tracing::warn!(via = %client.via, "a request without a certificate was passed on");
             return;
         }
+        if self.open && client.guarded {
+            tracing::warn!(via = %client.via, "requests that were passed on are refused: {UNGUARDED}");
+            let problem = ApiProblem::new(Code::Standby, UNGUARDED);
+            connections.spawn(refuse_passed(passed.stream, problem));
+            return;
+        }
         let Some(place) = self.sockets.enter(client.address) else { return };
         let (router, closing) = (self.router.clone(), closing.clone());
         connections.spawn(async move {
@@ -342,6 +356,21 @@ impl Onward {
 fn is_of_one(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// Why a leader that asks nobody takes nothing of those that do.
+const UNGUARDED: &str = "the leader asks nobody who they are, and the coordinator that was asked \
+    does or can be reached from other machines: start all coordinators of a cluster with the same \
+    --auth, --tls-client-ca and --bind";
+
+/// Says why a request that was passed on is not served.
+async fn refuse_passed(mut stream: DuplexStream, problem: ApiProblem) {
+    let answered = async {
+        let _ = stream.write_all(problem.to_http().as_bytes()).await;
+        // What comes of the request is not looked at; to leave it would look like a loss.
+        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+    };
+    let _ = tokio::time::timeout(Duration::from_millis(API_DRAIN_MS), answered).await;
 }
 
 /// Says why a connection is not served, to whoever reads it.

@@ -53,8 +53,18 @@ pub(super) struct Client {
     pub(super) address: IpAddr,
     /// Which coordinator they asked.
     pub(super) via: Arc<str>,
+    /// True where that one lets nobody unknown in, or can be reached from other machines.
+    pub(super) guarded: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     certificate: Option<Shown>,
+}
+
+/// What a standby answers by.
+#[derive(Clone)]
+pub(super) struct Standby {
+    pub(super) forwarder: Forwarder,
+    /// True where its own configuration lets nobody unknown in, or other machines can reach it.
+    pub(super) guarded: bool,
 }
 
 /// The certificate that they showed, and that was verified there.
@@ -71,7 +81,7 @@ struct Shown {
 pub(super) struct Via(pub(super) Arc<str>);
 
 impl Client {
-    fn of(request: &Request, via: Arc<str>) -> Self {
+    fn of(request: &Request, via: Arc<str>, guarded: bool) -> Self {
         let socket = request.extensions().get::<Arc<Socket>>();
         // Every request of a connection has one.
         let address = socket.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.client());
@@ -82,7 +92,7 @@ impl Client {
             fingerprint: it.fingerprint,
             ends: it.ends,
         });
-        Self { address, via, certificate }
+        Self { address, via, guarded, certificate }
     }
 
     /// What was said with a request that was passed on.
@@ -98,28 +108,28 @@ impl Client {
 }
 
 /// What a standby answers to clients.
-pub(super) fn router(forwarder: Forwarder) -> Router {
+pub(super) fn router(standby: Standby) -> Router {
     Router::new()
         .route("/healthz", get(metrics::healthy))
         .route("/readyz", get(ready))
         // Numbers of another process would be taken for its own.
         .route("/metrics", get(elsewhere))
         .fallback(pass)
-        .with_state(forwarder)
+        .with_state(standby)
 }
 
 /// What it answers on the port for health and metrics.
-pub(super) fn admin(forwarder: Forwarder) -> Router {
+pub(super) fn admin(standby: Standby) -> Router {
     Router::new()
         .route("/healthz", get(metrics::healthy))
         .route("/readyz", get(ready))
         .fallback(elsewhere)
-        .with_state(forwarder)
+        .with_state(standby)
 }
 
 /// Ready while what is asked here is answered, or soon will be.
-async fn ready(State(forwarder): State<Forwarder>) -> Response {
-    let view = forwarder.view();
+async fn ready(State(standby): State<Standby>) -> Response {
+    let view = standby.forwarder.view();
     match view.is_ready() {
         true => (StatusCode::OK, "ready: passes on to the leader\n").into_response(),
         false => nobody(&view),
@@ -127,8 +137,8 @@ async fn ready(State(forwarder): State<Forwarder>) -> Response {
 }
 
 /// Says who leads.
-async fn elsewhere(State(forwarder): State<Forwarder>) -> Response {
-    nobody(&forwarder.view())
+async fn elsewhere(State(standby): State<Standby>) -> Response {
+    nobody(&standby.forwarder.view())
 }
 
 fn nobody(view: &StandbyView) -> Response {
@@ -151,8 +161,9 @@ fn tell(response: &mut Response, leader: Option<&String>) {
 }
 
 /// Passes a request on, and its answer back.
-async fn pass(State(forwarder): State<Forwarder>, request: Request) -> Response {
-    let client = Client::of(&request, forwarder.url().clone());
+async fn pass(State(standby): State<Standby>, request: Request) -> Response {
+    let Standby { forwarder, guarded } = standby;
+    let client = Client::of(&request, forwarder.url().clone(), guarded);
     let said = serde_json::to_string(&client).unwrap_or_default();
     if said.len() > CLUSTER_CLIENT_BYTES {
         return ApiProblem::new(Code::BadParameter, "the client certificate is too large")
@@ -302,6 +313,7 @@ mod tests {
         let said = Client {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             via: "https://b.example:7400".into(),
+            guarded: true,
             certificate: Some(certificate),
         };
         let said = serde_json::to_string(&said).unwrap_or_default();
@@ -310,6 +322,7 @@ mod tests {
         let Some(mut client) = read else { unreachable!("it was just written") };
         assert_eq!(client.address, IpAddr::V4(Ipv4Addr::LOCALHOST));
         assert_eq!(&*client.via, "https://b.example:7400");
+        assert!(client.guarded);
         let shown = client.certificate().map(|it| (it.subject.clone(), it.groups.clone()));
         assert_eq!(shown, Some(("CN=ada,O=ops".into(), vec!["ops".into()])));
     }

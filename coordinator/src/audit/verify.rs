@@ -28,6 +28,9 @@ pub struct Against {
     pub keys: Vec<PublicKey>,
     /// What others know of the trail, such as a head that was published.
     pub heads: Vec<Position>,
+    /// What the trail's own directory has noted of its end, which tells nothing of who may write
+    /// there.
+    pub noted: Option<Position>,
 }
 
 /// Checks the trail in a data directory. Blocking.
@@ -38,9 +41,9 @@ pub fn check_directory(directory: &Path, mut against: Against) -> Result<Report,
     let path = directory.join("audit.jsonl");
     let failed = |error| AuditError::File { path: path.clone(), error };
     // Noted first, so that of a trail that grows meanwhile there is more than was noted.
-    against.heads.extend(noted::read(&noted::place(&path)).map_err(failed)?);
+    against.noted = noted::read(&noted::place(&path)).map_err(failed)?;
     let files = trail::files(&path).map_err(failed)?;
-    if files.is_empty() && against.heads.is_empty() {
+    if files.is_empty() && against.heads.is_empty() && against.noted.is_none() {
         return Err(failed(io::ErrorKind::NotFound.into()));
     }
     check(files, &against)

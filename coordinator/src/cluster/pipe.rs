@@ -228,10 +228,15 @@ impl Sending {
         mut into: WriteHalf<DuplexStream>,
         unread: &AtomicUsize,
     ) -> Result<(), PipeError> {
-        let mut taken = 0;
+        let (mut taken, mut is_read) = (0, true);
+        // Who was asked may answer without having read all: the rest is passed over, so that the
+        // answer gets there. Where who has asked is gone, that is said to whoever answers.
+        let answers = self.side == 1;
         while let Some(body) = data.recv().await {
-            let written = into.write_all(&body).await;
-            written.map_err(|_| PipeError("nobody reads it any more"))?;
+            is_read = is_read && into.write_all(&body).await.is_ok();
+            if !is_read && !answers {
+                return Err(PipeError("nobody reads it any more"));
+            }
             unread.fetch_sub(cost(body.len()), Ordering::Relaxed);
             taken += cost(body.len());
             if taken >= CLUSTER_PIPE_WINDOW_BYTES / 2 {
@@ -239,7 +244,10 @@ impl Sending {
                 taken = 0;
             }
         }
-        into.shutdown().await.map_err(|_| PipeError("nobody reads it any more"))
+        match into.shutdown().await {
+            Err(_) if !answers => Err(PipeError("nobody reads it any more")),
+            _ => Ok(()),
+        }
     }
 }
 

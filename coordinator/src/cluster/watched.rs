@@ -92,7 +92,9 @@ impl Watched {
             let said = came.flatten().and_then(|it| leases.read_lease(&it.payload));
             // What was heard may be of one who is refused the lease, or not be in the stream yet.
             for _ in 0..limits::CLUSTER_LOOKS {
-                let held = leases.look().await.ok().flatten();
+                // While the stream has no leader it says nothing; who led may well go on, and
+                // whoever asks it finds out.
+                let Ok(held) = leases.look().await else { break };
                 if held.as_ref().is_some_and(|it| it.is_given_to(&id)) {
                     named.notify_one();
                 }

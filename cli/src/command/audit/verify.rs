@@ -40,6 +40,10 @@ pub(super) struct Args {
     /// stream has them, or SEQ:HASH; may be repeated
     #[arg(long = "heads", value_name = "FILE")]
     files_of_heads: Vec<PathBuf>,
+    /// Where the trail may begin, as the oldest files were removed: `first` of an earlier check.
+    /// Without it a known head from before its begin is one that is missing
+    #[arg(long, value_name = "SEQUENCE")]
+    first: Option<u64>,
     /// By default text on a terminal, JSON elsewhere
     #[arg(long, value_enum)]
     output: Option<Format>,
@@ -54,7 +58,7 @@ pub(super) fn run(args: Args) -> Result<(), CliError> {
         let file = File::open(path).map_err(|error| unread(error.to_string()))?;
         heads.extend(read_heads(file).map_err(|error| unread(error.to_string()))?);
     }
-    let against = Against { keys: args.keys, heads };
+    let against = Against { keys: args.keys, heads, noted: None };
     let report = check(&args.places, against).map_err(|error| {
         let detail = error.to_string();
         CliError::coded(&AUDIT_UNREADABLE, &detail)
@@ -71,6 +75,17 @@ pub(super) fn run(args: Args) -> Result<(), CliError> {
             "the signatures are those of the keys that the heads name; --key says which is the \
              right one",
         );
+    }
+    if let (Some(first), Some(known)) = (report.first, &report.known)
+        && known.before > 0
+        && args.first.is_none_or(|may| first > may)
+    {
+        let before = known.before;
+        let detail = format!(
+            "{before} known heads are of before {first}, where the trail begins: --first says where \
+             it may begin, where old files were removed"
+        );
+        return Err(CliError::coded(&AUDIT_DAMAGED, &detail));
     }
     if report.is_clean() {
         return Ok(());
@@ -128,7 +143,7 @@ fn words(report: &Report) -> Vec<String> {
     if report.more_defects > 0 {
         lines.push(format!("and {} more", report.more_defects));
     }
-    if report.is_clean() {
+    if report.is_clean() && report.known.as_ref().is_none_or(|it| it.before == 0) {
         lines.push("nothing is wrong".to_owned());
     }
     lines

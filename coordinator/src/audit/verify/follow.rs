@@ -107,7 +107,7 @@ impl<'a> Follower<'a> {
             gaps: Vec::new(),
             wrong: Vec::new(),
             signed: None,
-            known: Known::new(&against.heads),
+            known: Known::new(&against.heads, against.noted),
         }
     }
 

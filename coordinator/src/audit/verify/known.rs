@@ -21,6 +21,9 @@ pub enum NotHeads {
          has it, or SEQUENCE:HASH"
     )]
     Line(usize),
+    /// There is none in it: what was to be kept is elsewhere, or was not kept.
+    #[error("no head is in it")]
+    None,
     /// More than a check takes.
     #[error("it has more than {} heads: the newest are enough", limits::AUDIT_HEADS_KNOWN)]
     TooMany,
@@ -52,7 +55,7 @@ pub fn read_heads(input: impl Read) -> Result<Vec<Position>, NotHeads> {
         }
         heads.push(head(bytes).ok_or(NotHeads::Line(number))?);
     }
-    Ok(heads)
+    if heads.is_empty() { Err(NotHeads::None) } else { Ok(heads) }
 }
 
 fn head(bytes: &[u8]) -> Option<Position> {
@@ -79,15 +82,18 @@ pub(super) struct Known {
     heads: Vec<Position>,
     /// Which of them are there.
     found: Vec<bool>,
+    /// The one that nobody else kept.
+    noted: Option<Position>,
 }
 
 impl Known {
-    pub(super) fn new(heads: &[Position]) -> Self {
-        let mut heads = heads.to_vec();
+    pub(super) fn new(heads: &[Position], noted: Option<Position>) -> Self {
+        let noted = noted.filter(|it| !heads.contains(it));
+        let mut heads: Vec<Position> = heads.iter().copied().chain(noted).collect();
         heads.sort_by_key(|it| (it.sequence, it.hash.to_string()));
         heads.dedup();
         let found = vec![false; heads.len()];
-        Self { heads, found }
+        Self { heads, found, noted }
     }
 
     /// A line of the trail; false when others know another one at its number.
@@ -115,11 +121,13 @@ impl Known {
 
     /// What became of them, in a trail that begins with this number.
     pub(super) fn report(&self, first: Option<u64>) -> Option<KnownHeads> {
-        if self.heads.is_empty() {
+        let given = self.heads.iter().zip(&self.found);
+        let given: Vec<_> = given.filter(|(it, _)| Some(**it) != self.noted).collect();
+        if given.is_empty() {
             return None;
         }
-        let mut report = KnownHeads { given: self.heads.len(), ..KnownHeads::default() };
-        for (head, found) in self.heads.iter().zip(&self.found) {
+        let mut report = KnownHeads { given: given.len(), ..KnownHeads::default() };
+        for (head, found) in given {
             match first {
                 _ if *found => report.found += 1,
                 Some(first) if head.sequence < first => report.before += 1,

@@ -209,7 +209,7 @@ fn a_chain_that_was_made_anew_is_not_signed() {
     composer.head();
     let text = composer.lines().bytes;
     assert!(check_stream(&*text, &Against::default()).unwrap().is_clean());
-    let against = Against { keys: vec![known], heads: Vec::new() };
+    let against = Against { keys: vec![known], ..Against::default() };
     let found = told(&check_stream(&*text, &against).unwrap());
     assert_eq!(found, [(1, 1, 1, Finding::ForeignKey), (5, 5, 5, Finding::ForeignKey)]);
 }
@@ -224,7 +224,7 @@ fn a_head_that_others_know_shows_a_cut_and_another_trail() {
         hash: LineHash::of(all[line - 1].as_bytes()),
     };
     let short: String = all[..6].iter().flat_map(|it| [it.as_str(), "\n"]).collect();
-    let against = |heads| Against { keys: Vec::new(), heads };
+    let against = |heads| Against { heads, ..Against::default() };
     let found = |text: &str, heads| told(&check_stream(text.as_bytes(), &against(heads)).unwrap());
     assert_eq!(found(&text, vec![at(12), at(3)]), []);
     assert_eq!(found(&short, Vec::new()), [], "that it is cut only others know");
@@ -239,6 +239,13 @@ fn a_head_that_others_know_shows_a_cut_and_another_trail() {
     let missing = vec![other.to_string(), at(12).to_string()];
     let some = KnownHeads { given: 3, found: 1, missing, ..KnownHeads::default() };
     assert_eq!(known(&short, vec![at(12), other, at(1)]), Some(some));
+    // What the directory itself has noted is nobody else's, but if somebody else has it as well.
+    let noted = |heads| Against { heads, noted: Some(at(12)), ..Against::default() };
+    let report = |heads| check_stream(text.as_bytes(), &noted(heads)).unwrap().known;
+    assert_eq!(report(Vec::new()), None);
+    let one = KnownHeads { given: 1, found: 1, ..KnownHeads::default() };
+    assert_eq!(report(vec![at(1)]), Some(one.clone()));
+    assert_eq!(report(vec![at(12)]), Some(one));
     // Its first file was removed.
     let rest: String = all[6..].iter().flat_map(|it| [it.as_str(), "\n"]).collect();
     let some = KnownHeads { given: 2, found: 1, before: 1, ..KnownHeads::default() };

@@ -117,7 +117,7 @@ fn what_a_dead_leader_left_in_the_middle_is_dropped_and_nothing_else_is() {
 #[test]
 fn an_entry_goes_on_behind_what_somebody_else_published() {
     let (sealer, batch) = (sealer(), &all()[2]);
-    let parts = Part::of(batch, 2_000);
+    let parts = Part::of(batch, 1_000);
     assert!(parts.len() > 2, "{} parts", parts.len());
     let (mut assembler, mut sequence) = (Assembler::default(), BEFORE.sequence);
     let (mut entry, mut previous) = (None, sequence);

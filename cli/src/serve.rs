@@ -269,10 +269,11 @@ impl Bound {
     ) -> Result<impl Future<Output = ()> + Send + 'static + use<>, CliError> {
         let address = self.address;
         let shared = self.listeners.shared().map_err(|error| not_bound(address, &error))?;
-        let limits = self.limits;
+        let (limits, asks) = (self.limits, self.rules.is_some());
         Ok(async move {
             let stop = async move { drop(stopped.await) };
-            if let Err(error) = accept::serve_standby(shared, forwarder, limits, stop).await {
+            let passes_on = (forwarder, asks);
+            if let Err(error) = accept::serve_standby(shared, passes_on, limits, stop).await {
                 tracing::warn!(%error, "nobody answers while this coordinator waits");
             }
         })

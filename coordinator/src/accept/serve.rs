@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use windlass_proto::audit::AuditAction;
-use windlass_proto::limits::{API_ACCEPT_PAUSE_MS, API_DRAIN_MS, API_SWEEP_MS};
+use windlass_proto::limits::{API_ACCEPT_PAUSE_MS, API_DRAIN_MS, API_SWEEP_MS, CLUSTER_AGAIN_MS};
 use windlass_telemetry::{MetricPusher, TelemetryCounts};
 
 pub use tls::{Tls, TlsError, TlsFiles};
@@ -30,7 +30,7 @@ use self::sockets::{Phase, Sockets};
 use super::limits::ConnectionLimits;
 use super::problem::ApiProblem;
 use super::session::Pages;
-use super::standby::{Client, Standby};
+use super::standby::{Client, Guard, Standby};
 use super::state::{Api, Closing};
 use super::{gate, metrics, routes, standby};
 use crate::access::Access;
@@ -120,9 +120,9 @@ pub async fn serve(
     // Which host is meant is for who was asked to say.
     let certified = tls.as_ref().is_some_and(|it| it.requires_clients());
     let (own, sockets) = (router.clone(), api.sockets.clone());
-    // Nobody is asked, as no other machine was to reach it.
-    let open = access.is_none() && !certified && exposure == Exposure::Loopback;
-    let mut onward = passed.map(|passed| Onward { passed, router: own, sockets, certified, open });
+    let asks = access.is_some() || certified;
+    let guard = Guard { asks, exposed: exposure == Exposure::Network };
+    let mut onward = passed.map(|passed| Onward { passed, router: own, sockets, certified, guard });
     if exposure == Exposure::Loopback {
         router = router.layer(axum::middleware::from_fn(gate::loopback_host));
     }
@@ -167,20 +167,21 @@ pub async fn serve(
 }
 
 /// Passes on what comes to the same ports while another coordinator leads, until `stop` completes;
-/// then lets requests under way end, for a bounded time.
+/// then lets requests under way end, for a bounded time. The leader is told whether this one `asks`
+/// who clients are, which it leaves to the leader to do.
 ///
 /// # Errors
 /// When a port cannot be shared.
 pub async fn serve_standby(
     listeners: Listeners,
-    forwarder: Forwarder,
+    (forwarder, asks): (Forwarder, bool),
     limits: ConnectionLimits,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let Listeners { api, exposure, tls, access, admin, .. } = listeners;
-    let certified = tls.as_ref().is_some_and(|it| it.requires_clients());
-    let guarded = access.is_some() || certified || exposure == Exposure::Network;
-    let standby = Standby { forwarder, guarded };
+    let Listeners { api, exposure, tls, admin, .. } = listeners;
+    let asks = asks || tls.as_ref().is_some_and(|it| it.requires_clients());
+    let guard = Guard { asks, exposed: exposure == Exposure::Network };
+    let standby = Standby { forwarder, guard };
     let is_local = |it: &TcpListener| it.local_addr().is_ok_and(|it| it.ip().is_loopback());
     let door = |listener: TcpListener, router: Router, tls, limits: ConnectionLimits, guarded| {
         let router = match guarded {
@@ -305,8 +306,8 @@ struct Onward {
     sockets: Arc<Sockets>,
     /// True where only clients with a certificate are let in.
     certified: bool,
-    /// True where nobody is asked who they are.
-    open: bool,
+    /// How this one lets clients in itself.
+    guard: Guard,
 }
 
 impl Onward {
@@ -338,9 +339,10 @@ impl Onward {
             tracing::warn!(via = %client.via, "a request without a certificate was passed on");
             return;
         }
-        if self.open && client.guarded {
-            tracing::warn!(via = %client.via, "requests that were passed on are refused: {UNGUARDED}");
+        if !self.guard.takes_from(client.guard) {
+            tracing::debug!(via = %client.via, "what was passed on is refused: {UNGUARDED}");
             let problem = ApiProblem::new(Code::Standby, UNGUARDED);
+            let problem = problem.retry_after(Duration::from_millis(CLUSTER_AGAIN_MS));
             connections.spawn(refuse_passed(passed.stream, problem));
             return;
         }

@@ -53,18 +53,34 @@ pub(super) struct Client {
     pub(super) address: IpAddr,
     /// Which coordinator they asked.
     pub(super) via: Arc<str>,
-    /// True where that one lets nobody unknown in, or can be reached from other machines.
-    pub(super) guarded: bool,
+    /// How that one lets clients in.
+    pub(super) guard: Guard,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     certificate: Option<Shown>,
+}
+
+/// How a coordinator lets clients in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Guard {
+    /// It asks who they are.
+    pub(super) asks: bool,
+    /// Other machines can reach it.
+    pub(super) exposed: bool,
+}
+
+impl Guard {
+    /// True where this one may serve whom `other` has let in: what one keeps out gets in by no
+    /// other.
+    pub(super) fn takes_from(self, other: Self) -> bool {
+        self.asks || (!other.asks && (self.exposed || !other.exposed))
+    }
 }
 
 /// What a standby answers by.
 #[derive(Clone)]
 pub(super) struct Standby {
     pub(super) forwarder: Forwarder,
-    /// True where its own configuration lets nobody unknown in, or other machines can reach it.
-    pub(super) guarded: bool,
+    pub(super) guard: Guard,
 }
 
 /// The certificate that they showed, and that was verified there.
@@ -81,7 +97,7 @@ struct Shown {
 pub(super) struct Via(pub(super) Arc<str>);
 
 impl Client {
-    fn of(request: &Request, via: Arc<str>, guarded: bool) -> Self {
+    fn of(request: &Request, via: Arc<str>, guard: Guard) -> Self {
         let socket = request.extensions().get::<Arc<Socket>>();
         // Every request of a connection has one.
         let address = socket.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.client());
@@ -92,7 +108,7 @@ impl Client {
             fingerprint: it.fingerprint,
             ends: it.ends,
         });
-        Self { address, via, guarded, certificate }
+        Self { address, via, guard, certificate }
     }
 
     /// What was said with a request that was passed on.
@@ -162,8 +178,8 @@ fn tell(response: &mut Response, leader: Option<&String>) {
 
 /// Passes a request on, and its answer back.
 async fn pass(State(standby): State<Standby>, request: Request) -> Response {
-    let Standby { forwarder, guarded } = standby;
-    let client = Client::of(&request, forwarder.url().clone(), guarded);
+    let Standby { forwarder, guard } = standby;
+    let client = Client::of(&request, forwarder.url().clone(), guard);
     let said = serde_json::to_string(&client).unwrap_or_default();
     if said.len() > CLUSTER_CLIENT_BYTES {
         return ApiProblem::new(Code::BadParameter, "the client certificate is too large")
@@ -300,7 +316,7 @@ mod tests {
 
     use crate::cluster::Passed;
 
-    use super::{Client, Shown, onward};
+    use super::{Client, Guard, Shown, onward};
 
     #[test]
     fn the_leader_is_told_who_sends_a_request() {
@@ -313,7 +329,7 @@ mod tests {
         let said = Client {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             via: "https://b.example:7400".into(),
-            guarded: true,
+            guard: Guard { asks: true, exposed: false },
             certificate: Some(certificate),
         };
         let said = serde_json::to_string(&said).unwrap_or_default();
@@ -322,9 +338,25 @@ mod tests {
         let Some(mut client) = read else { unreachable!("it was just written") };
         assert_eq!(client.address, IpAddr::V4(Ipv4Addr::LOCALHOST));
         assert_eq!(&*client.via, "https://b.example:7400");
-        assert!(client.guarded);
+        assert_eq!(client.guard, Guard { asks: true, exposed: false });
         let shown = client.certificate().map(|it| (it.subject.clone(), it.groups.clone()));
         assert_eq!(shown, Some(("CN=ada,O=ops".into(), vec!["ops".into()])));
+    }
+
+    #[test]
+    fn who_asks_nobody_takes_nothing_of_who_does_or_is_reached_by_more() {
+        let guard = |asks, exposed| Guard { asks, exposed };
+        for exposed in [false, true] {
+            let asks = guard(true, exposed);
+            let all =
+                [guard(true, true), guard(true, false), guard(false, true), guard(false, false)];
+            assert!(all.into_iter().all(|it| asks.takes_from(it)));
+            assert!(!guard(false, exposed).takes_from(guard(true, false)));
+            assert!(!guard(false, exposed).takes_from(guard(true, true)));
+            assert!(guard(false, exposed).takes_from(guard(false, false)));
+        }
+        assert!(guard(false, true).takes_from(guard(false, true)));
+        assert!(!guard(false, false).takes_from(guard(false, true)));
     }
 
     #[test]

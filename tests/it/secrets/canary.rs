@@ -417,7 +417,8 @@ async fn search_for_canaries(vault: &str) {
     assert!(grpc.told_now("call", "Fail").len() >= canaries.len(), "gRPC was called");
     assert!(grpc.told_now("call", "All").len() >= canaries.len(), "numbers and bytes were sent");
     let reflected = grpc.told_now("call", "ServerReflectionInfo").len();
-    assert!(reflected >= canaries.len() - 1, "{reflected} times gRPC was asked for its types");
+    // Answers are kept for a while, so not each call asks.
+    assert!(reflected > 1, "{reflected} times gRPC was asked for its types");
     let again = stub.seen().iter().filter(|it| it.path == "/again").count();
     assert!(again >= 2 * canaries.len(), "{again} sealed values were used again");
 

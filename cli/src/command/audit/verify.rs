@@ -40,8 +40,8 @@ pub(super) struct Args {
     /// stream has them, or SEQ:HASH; may be repeated
     #[arg(long = "heads", value_name = "FILE")]
     files_of_heads: Vec<PathBuf>,
-    /// Where the trail may begin, as the oldest files were removed: `first` of an earlier check.
-    /// Without it a known head from before its begin is one that is missing
+    /// Where the trail may begin at the latest, as the oldest files were removed: `first` of an
+    /// earlier check. Without it a known head from before its begin is one that is missing
     #[arg(long, value_name = "SEQUENCE")]
     first: Option<u64>,
     /// By default text on a terminal, JSON elsewhere
@@ -63,10 +63,12 @@ pub(super) fn run(args: Args) -> Result<(), CliError> {
         let detail = error.to_string();
         CliError::coded(&AUDIT_UNREADABLE, &detail)
     })?;
+    let unlike = not_as_known(&report, args.first);
     match Format::or_default(args.output) {
         Format::Json => output::json(&report),
         Format::Table => {
-            let lines: Vec<_> = words(&report).iter().map(|it| output::printable(it)).collect();
+            let lines: Vec<_> =
+                words(&report, unlike.is_none()).iter().map(|it| output::printable(it)).collect();
             output::text_line(&lines.join("\n"));
         }
     }
@@ -76,15 +78,7 @@ pub(super) fn run(args: Args) -> Result<(), CliError> {
              right one",
         );
     }
-    if let (Some(first), Some(known)) = (report.first, &report.known)
-        && known.before > 0
-        && args.first.is_none_or(|may| first > may)
-    {
-        let before = known.before;
-        let detail = format!(
-            "{before} known heads are of before {first}, where the trail begins: --first says where \
-             it may begin, where old files were removed"
-        );
+    if let Some(detail) = unlike {
         return Err(CliError::coded(&AUDIT_DAMAGED, &detail));
     }
     if report.is_clean() {
@@ -96,6 +90,27 @@ pub(super) fn run(args: Args) -> Result<(), CliError> {
     Err(CliError::coded(&AUDIT_DAMAGED, &detail))
 }
 
+/// Why a trail without defects of its own is not the one that others know; `may` is where it may
+/// begin. Fails closed: that old files were removed looks like a trail that was begun anew.
+fn not_as_known(report: &Report, may: Option<u64>) -> Option<String> {
+    match (report.first, may) {
+        (None, Some(may)) => return Some(format!("no line is there, and it may begin at {may}")),
+        (Some(first), Some(may)) if first > may => {
+            return Some(format!("it begins at {first}, and may begin at {may} at the latest"));
+        }
+        _ => {}
+    }
+    let known = report.known.as_ref()?;
+    if known.before > 0 && may.is_none() {
+        let before = known.before;
+        return Some(format!(
+            "{before} known heads are of before its begin: --first says where it may begin, as an \
+             earlier check printed it, where old files were removed"
+        ));
+    }
+    (known.found == 0).then(|| format!("none of the {} known heads is in it", known.given))
+}
+
 fn check(places: &[PathBuf], against: Against) -> Result<Report, AuditError> {
     match places {
         [one] if one.as_os_str() == "-" => check_stream(std::io::stdin().lock(), &against),
@@ -105,7 +120,7 @@ fn check(places: &[PathBuf], against: Against) -> Result<Report, AuditError> {
 }
 
 /// The report for people.
-fn words(report: &Report) -> Vec<String> {
+fn words(report: &Report, is_known: bool) -> Vec<String> {
     let mut lines = Vec::new();
     let range = match (report.first, &report.last) {
         (Some(first), Some(last)) => {
@@ -143,7 +158,7 @@ fn words(report: &Report) -> Vec<String> {
     if report.more_defects > 0 {
         lines.push(format!("and {} more", report.more_defects));
     }
-    if report.is_clean() && report.known.as_ref().is_none_or(|it| it.before == 0) {
+    if report.is_clean() && is_known {
         lines.push("nothing is wrong".to_owned());
     }
     lines

@@ -23,7 +23,7 @@ use windlass_proto::time::Timestamp;
 use super::key::{AuditKey, PublicKey, Signature};
 
 /// SHA-256 of a line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LineHash([u8; 32]);
 
 impl LineHash {
@@ -67,8 +67,8 @@ impl<'de> Deserialize<'de> for LineHash {
     }
 }
 
-/// Where a chain has come to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Where a chain has come to; by number first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Position {
     /// The number of a line; zero before the first.
     pub sequence: u64,

@@ -2,6 +2,7 @@
 //! of their own.
 
 use std::fmt;
+use std::slice;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,7 +101,7 @@ pub(crate) struct CallLimits {
 /// One limit, and who goes by it.
 #[derive(Debug)]
 struct Kept {
-    hosts: Vec<String>,
+    host: String,
     gate: Gate,
 }
 
@@ -125,7 +126,7 @@ impl CallLimits {
         let mut limits: Vec<&CallLimit> = limits.iter().collect();
         limits.sort_by_key(|it| matches!(it.amount, Amount::Apart(_)));
         let keep = |it: &CallLimit| Kept {
-            hosts: vec![it.host.clone()],
+            host: it.host.clone(),
             gate: match it.amount {
                 Amount::AtOnce(most) => Gate::AtOnce(Arc::new(Semaphore::new(most))),
                 Amount::Apart(pause) => Gate::Apart(Mutex::new(Instant::now()), pause),
@@ -140,7 +141,7 @@ impl CallLimits {
     pub(crate) async fn turn(&self, url: &Url) -> Turn {
         let host = url.host_str().unwrap_or_default().trim_end_matches('.');
         let mut turn = Turn::default();
-        let kept = self.kept.iter().filter(|it| is_among(host, &it.hosts));
+        let kept = self.kept.iter().filter(|it| is_among(host, slice::from_ref(&it.host)));
         let gates: Vec<&Gate> = kept.map(|it| &it.gate).collect();
         if gates.is_empty() {
             return turn;

@@ -21,8 +21,9 @@ use crate::output::{self, Format};
     windlass audit verify --heads heads.jsonl .windlass\n\n\
     It needs no server and changes nothing; a coordinator may be writing meanwhile. Exit code 1 when \
     something is wrong. What was removed with the oldest files is not: `first` says where the trail \
-    begins. `last` is what --head takes the next time: only with it, or with heads that somebody else \
-    kept (--audit-heads-webhook, the stream WINDLASS_AUDIT), is it seen that the end was cut off by somebody who may write to the whole \
+    begins. `last` is what --head takes the next time: only with it, or with heads that \
+    somebody else kept (--audit-heads-webhook, the stream WINDLASS_AUDIT), is it seen that the end \
+    was cut off by somebody who may write to the whole \
     directory.")]
 pub(super) struct Args {
     /// A data directory, files of a trail (the oldest first, if they are not named as a coordinator

@@ -90,7 +90,7 @@ impl Known {
     pub(super) fn new(heads: &[Position], noted: Option<Position>) -> Self {
         let noted = noted.filter(|it| !heads.contains(it));
         let mut heads: Vec<Position> = heads.iter().copied().chain(noted).collect();
-        heads.sort_by_key(|it| (it.sequence, it.hash.to_string()));
+        heads.sort_unstable();
         heads.dedup();
         let found = vec![false; heads.len()];
         Self { heads, found, noted }
